@@ -179,6 +179,13 @@ class RecordedStore:
         with self._database.reading() as connection:
             return read_rows(connection, found, RECORDED_CARDS, _card_of_row, self._database.unread)
 
+    def first_card_at(self) -> datetime | None:
+        """Return when the first card was noted; ``None``: none ever was. ``LedgerReadError``."""
+        found = sa.select(RECORDED_CARDS).order_by(_CARDS.at).limit(1)
+        with self._database.reading() as connection:
+            read = read_rows(connection, found, RECORDED_CARDS, _card_of_row, self._database.unread)
+        return read[0].at if read else None
+
     def last_of_cards(self) -> dict[GpuId, CardRecord]:
         """Return how each card stood last. ``LedgerReadError``."""
         last = sa.select(_CARDS.gpu_id, sa.func.max(_CARDS.at).label("last"))

@@ -10,11 +10,13 @@ from pydantic.json_schema import JsonSchemaMode
 from sublet_quota.wire.api import NEXT_PAGE, TOTAL, Problem
 
 from sublet_hub.web.console.changes import CHANGES_ROUTE
+from sublet_hub.web.past_preview import PAST_PREVIEW_ROUTE
 from sublet_hub.web.routes.pages import MOST_PAGE_BYTES
 from sublet_hub.web.routes.route import PATH_PART, Access, Nature, Parameter, Role, Route
 from sublet_hub.web.routes.table import ROUTES
 
-_DESCRIBED = (*ROUTES, CHANGES_ROUTE)
+_STREAMS = (CHANGES_ROUTE, PAST_PREVIEW_ROUTE)
+_DESCRIBED = (*ROUTES, *_STREAMS)
 _REFERENCE = "#/components/schemas/{model}"
 _MEANINGS = {
     400: "The request cannot be read, or asks for what is not possible",
@@ -75,7 +77,7 @@ def openapi_document(prefix: str, version: str) -> dict[str, Any]:
         answer: dict[str, Any] = {"description": route.summary}
         if route.answer is not None:
             schema = schemas[key, "serialization"]
-            kind = "text/event-stream" if route is CHANGES_ROUTE else "application/json"
+            kind = "text/event-stream" if route in _STREAMS else "application/json"
             answer["content"] = {kind: {"schema": schema}}
         for file in route.files:
             answer["content"][file.value] = {"schema": {"type": "string"}}

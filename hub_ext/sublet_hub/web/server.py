@@ -27,6 +27,7 @@ from sublet_hub.web.console.page import (
 )
 from sublet_hub.web.console.topics import Marks
 from sublet_hub.web.listening import BoundedServer
+from sublet_hub.web.past_preview import PAST_PREVIEW_ROUTE, PastPreviewHandler, past_previews
 from sublet_hub.web.public_pages import HealthHandler, MetricsHandler, OpenApiHandler
 from sublet_hub.web.request_body import BODY_WITHIN_S, STRANGERS_BODY
 from sublet_hub.web.request_handler import (
@@ -182,7 +183,7 @@ def make_application(
 def _console_rules(
     service: ServiceParts, hub_auth: ServiceAuth, settings: WebSettings
 ) -> list[Any]:
-    """Return the rules of the console: its stream, its files, and its page."""
+    """Return the rules of the console: its streams, its files, and its page."""
     prefix = re.escape(settings.prefix)
     stream = {
         "service": service,
@@ -191,6 +192,7 @@ def _console_rules(
         "marks": Marks(),
         "places": StreamPlaces(settings.most_connections),
     }
+    past = {"service": service, "hub_auth": hub_auth, "previews": past_previews(service)}
     place = ConsoleSettings(
         settings.prefix, settings.hub_prefix, settings.subdomain_host, settings.version
     )
@@ -202,6 +204,7 @@ def _console_rules(
     }
     return [
         url(f"{prefix}api/{CHANGES_ROUTE.path}", ChangesHandler, stream),
+        url(f"{prefix}api/{PAST_PREVIEW_ROUTE.path}", PastPreviewHandler, past),
         url(prefix + FILE_PATH, ConsoleFileHandler, {"bundle": settings.console}),
         url(prefix + VIEW_PATH, ConsoleHandler, page),
     ]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sublet_hub.one_machine.host_memory import host_memory_left_gib, room_in_groups_gib
+from sublet_hub.host.host_memory import host_memory_left_gib, room_in_groups_gib
 
 GIB = 2**30
 NAMES = {

@@ -30,14 +30,17 @@ def test_every_reference_leads_somewhere() -> None:
     assert referred == referred & set(DOCUMENT["components"]["schemas"])
 
 
-def test_the_stream_is_described_with_what_it_tells() -> None:
-    answer = DOCUMENT["paths"]["/changes"]["get"]["responses"]["200"]
+@pytest.mark.parametrize(
+    ("path", "method"), [("/changes", "get"), ("/quota/preview/history", "post")]
+)
+def test_a_stream_is_described_with_what_it_tells(path: str, method: str) -> None:
+    answer = DOCUMENT["paths"][path][method]["responses"]["200"]
     assert list(answer["content"]) == ["text/event-stream"]
 
 
 def test_operations_have_names_of_their_own() -> None:
     names = [o["operationId"] for path in DOCUMENT["paths"].values() for o in path.values()]
-    assert len(names) == len(set(names)) == len(ROUTES) + 1
+    assert len(names) == len(set(names)) == len(ROUTES) + 2
 
 
 def test_every_refusal_has_its_status() -> None:

@@ -67,6 +67,7 @@ TABLE: Final = {
     "GET quota/revisions": "group-admin reader admin",
     "GET quota/revisions/{revision}": "group-admin reader admin",
     "POST quota/preview": "group-admin reader admin",
+    "POST quota/preview/history": SEES,
     "POST quota/check": "group-admin reader admin",
     "GET quota/tree": "group-admin reader admin",
     "GET quota/calendar": "group-admin reader admin",
@@ -115,6 +116,8 @@ OF_GROUPS: Final = (
     "quota/tree",
 )
 """What there is of a group with all below it, by ``?group=``."""
+STREAMS: Final = {"GET changes", "POST quota/preview/history"}
+"""They answer with events; to whom is looked at below."""
 BODIES: Final = {
     "POST jobs": {"notebook": "train.ipynb"},
     "POST jobs/forecast": {"notebook": "train.ipynb"},
@@ -218,7 +221,7 @@ async def test_each_route_is_open_to_the_roles_of_the_table_and_to_no_other(
     things = await everybodys_things(world)
     by_role = tokens(world)
     for name, operation in routes().items():
-        if name == "GET changes":
+        if name in STREAMS:
             continue
         refused = 404 if "{" in name and operation["tags"] == ["user"] else 403
         if name == "DELETE queue":
@@ -252,6 +255,19 @@ async def test_what_follows_changes_is_open_to_all_and_shows_cards_to_who_sees_t
     shown = {role: await told(token) for role, token in tokens(world).items()}
     assert all(b" 200 " in each for each in shown.values())
     assert {role for role, each in shown.items() if b"event: cards" in each} == {"reader", "admin"}
+
+
+async def test_past_days_under_another_document_are_shown_to_who_sees_all(
+    world: HubWorld,
+) -> None:
+    statuses = {}
+    for role, token in tokens(world).items():
+        answer = await world.raw("POST", "api/quota/preview/history", token, {"text": ""})
+        statuses[role] = answer.code
+        kind = answer.headers["Content-Type"]
+        assert (kind == "text/event-stream") is (answer.code == 200), role
+    assert {role for role, status in statuses.items() if status == 200} == set(SEES.split())
+    assert {status for status in statuses.values() if status != 200} == {403}
 
 
 async def test_each_is_told_who_they_are(world: HubWorld) -> None:

@@ -87,6 +87,15 @@ export class Client {
     return this.send('get', path, undefined, { signal });
   }
 
+  /** The same of what is asked with a body. */
+  async openWith<P extends PathsWith<'post'>>(
+    path: P,
+    body: Sent<Operation<P, 'post'>>,
+    signal: AbortSignal
+  ): Promise<Response> {
+    return this.send('post', path, body, { signal });
+  }
+
   private async json<T>(
     method: Method,
     path: string,

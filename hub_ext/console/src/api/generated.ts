@@ -465,6 +465,22 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/quota/preview/history": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post: operations["post-quota-preview-history"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/quota/reload": {
         readonly parameters: {
             readonly query?: never;
@@ -1335,6 +1351,100 @@ export interface components {
         readonly OpeningRequest: {
             readonly reason: string;
             readonly where: string;
+        };
+        readonly PastFigures: {
+            readonly cells: components["schemas"]["PastWaits"];
+            readonly held_h: number;
+            readonly idle_h: number;
+            readonly jobs: components["schemas"]["PastWaits"];
+            readonly jobs_h: number;
+            readonly lent_h: number;
+            readonly refusals: readonly components["schemas"]["PastRefusal"][];
+            readonly servers: components["schemas"]["PastWaits"];
+            readonly suspended_h: number;
+            readonly used_h: number;
+        };
+        readonly PastGroup: {
+            readonly after: components["schemas"]["PastFigures"];
+            readonly before: components["schemas"]["PastFigures"];
+            readonly gain: number;
+            readonly group: string | null;
+            readonly lose: number;
+        };
+        readonly PastPerson: {
+            readonly computed_after_h: number;
+            readonly computed_before_h: number;
+            readonly owner: string;
+            readonly waited_after_h: number;
+            readonly waited_before_h: number;
+        };
+        readonly PastPlace: {
+            readonly ahead: number;
+        };
+        readonly PastPreviewInfo: {
+            readonly asked_days: number;
+            readonly begins: string;
+            readonly cards: string;
+            readonly ends: string;
+            readonly gain_most: readonly components["schemas"]["PastPerson"][];
+            readonly groups: readonly components["schemas"]["PastGroup"][];
+            readonly in_all: components["schemas"]["PastGroup"];
+            readonly left_out: number;
+            readonly lose_most: readonly components["schemas"]["PastPerson"][];
+            readonly notes: readonly string[];
+            readonly people: number;
+            readonly truth: components["schemas"]["PastTruth"];
+            readonly unmet_after: components["schemas"]["PastUnmets"];
+            readonly unmet_before: components["schemas"]["PastUnmets"];
+        };
+        readonly PastPreviewRequest: {
+            readonly days: number;
+            readonly text: string;
+        };
+        readonly PastProblem: {
+            readonly message: string;
+        };
+        readonly PastProgress: {
+            readonly part: number;
+            readonly stage: string;
+        };
+        readonly PastRefusal: {
+            readonly asked: number;
+            readonly never: number;
+            readonly reason: string;
+            readonly what: string;
+        };
+        readonly PastTruth: {
+            readonly hours: number | null;
+            readonly lines: readonly components["schemas"]["PastTruthLine"][];
+            readonly worst_wait: number | null;
+        };
+        readonly PastTruthLine: {
+            readonly count: number;
+            readonly error: number | null;
+            readonly group: string | null;
+            readonly real: number;
+            readonly simulated: number;
+            readonly unit: string;
+            readonly what: string;
+        };
+        readonly PastUnmet: {
+            readonly at: string;
+            readonly group: string | null;
+            readonly owner: string | null;
+            readonly what: string;
+            readonly why: string;
+        };
+        readonly PastUnmets: {
+            readonly first: components["schemas"]["PastUnmet"] | null;
+            readonly times: number;
+        };
+        readonly PastWaits: {
+            readonly count: number;
+            readonly half_s: number;
+            readonly never: number;
+            readonly of_95_s: number;
+            readonly of_99_s: number;
         };
         readonly PlacedProblem: {
             readonly column: number | null;
@@ -4266,6 +4376,69 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["QuotaPreviewInfo"];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 429: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+            readonly 503: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly "post-quota-preview-history": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PastPreviewRequest"];
+            };
+        };
+        readonly responses: {
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/event-stream": components["schemas"]["PastPlace"] | components["schemas"]["PastProgress"] | components["schemas"]["PastProblem"] | components["schemas"]["PastPreviewInfo"];
                 };
             };
             readonly 400: {

@@ -3,10 +3,9 @@
  *
  * By `fetch`, since an `EventSource` cannot send the header that shows whose page it is.
  */
-import { createParser } from 'eventsource-parser';
-
 import type { Client } from './client';
 import { AskError } from './client';
+import { readEvents } from './events';
 import type { CardsChanged, TopicsChanged } from './types';
 
 export interface Listener {
@@ -80,32 +79,13 @@ export class Changes {
     this.rest_ms = Math.min(LONGEST_REST_MS, 2 * this.rest_ms);
   }
 
-  private async read(answer: Response, controller: AbortController): Promise<void> {
-    const parser = createParser({
-      onEvent: ({ event, data }) => {
-        if (controller.signal.aborted) {
-          return;
-        }
-        if (event === 'cards') {
-          this.listener.cards(JSON.parse(data) as CardsChanged);
-        } else if (event === 'changed') {
-          this.listener.topics(JSON.parse(data) as TopicsChanged);
-        }
+  private read(answer: Response, controller: AbortController): Promise<void> {
+    return readEvents(answer, controller, LONGEST_SILENCE_MS, (event, data) => {
+      if (event === 'cards') {
+        this.listener.cards(JSON.parse(data) as CardsChanged);
+      } else if (event === 'changed') {
+        this.listener.topics(JSON.parse(data) as TopicsChanged);
       }
     });
-    const reader = answer.body?.getReader();
-    const decoder = new TextDecoder();
-    for (;;) {
-      const silence = window.setTimeout(() => {
-        controller.abort();
-      }, LONGEST_SILENCE_MS);
-      const part = await reader?.read().finally(() => {
-        window.clearTimeout(silence);
-      });
-      if (part === undefined || part.done) {
-        return;
-      }
-      parser.feed(decoder.decode(part.value, { stream: true }));
-    }
   }
 }

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from sublet_hub.host.host_memory import host_memory_left_gib
 from sublet_hub.one_machine.demo.sizes import (
     Scarce,
     Sizes,
@@ -11,7 +12,6 @@ from sublet_hub.one_machine.demo.sizes import (
     simulated_sizes,
 )
 from sublet_hub.one_machine.find_gpus import FoundGpu, nvidia_gpus, quietest
-from sublet_hub.one_machine.host_memory import host_memory_left_gib
 from sublet_hub.one_machine.pytorch import why_no_pytorch
 
 SIMULATED_GIB: Final = 80.0

@@ -83,6 +83,13 @@ class HistoryExports:
     def _group_of(self, groups: tuple[str, ...]) -> GroupName | None:
         return next(iter(self._document().groups_of(groups)), None)
 
+    async def first_recorded(self) -> datetime | None:
+        """Return since when it is recorded what happens; ``None``: nothing is. ``LedgerReadError``.
+
+        What was forgotten since may be newer.
+        """
+        return await asyncio.to_thread(self._recorded.first_card_at)
+
     async def day(self, export: Export, number: int) -> bytes:
         """Return one day of an export as JSON. ``BadRequestError``, ``LedgerReadError``."""
         async with self._turn:

@@ -96,6 +96,11 @@ class Recorder:
             ledger.listen(self._ledger_changed)
 
     @property
+    def keeps(self) -> timedelta:
+        """For how long it is known what happened."""
+        return self._keeps
+
+    @property
     def records(self) -> bool:
         """Whether anything is recorded."""
         return self._keeps > timedelta()

@@ -1,8 +1,6 @@
 """The stream by which an open page learns what is another now, as server-sent events.
 
 A page asks for it with its ``X-XSRFToken``, as for everything, and closes it while it is hidden.
-Whoever lost a right meanwhile is found out within the time for which the hub's answers are kept;
-where the hub does not answer then, nobody is told anything.
 """
 
 import asyncio
@@ -16,14 +14,13 @@ from typing import Final
 from sublet_quota.names import scopes
 from sublet_quota.wire.console import MOST_CARDS_TOLD, CardsChanged, Topic, TopicsChanged
 from tornado.iostream import StreamClosedError
-from tornado.web import HTTPError
 
-from sublet_hub.errors import HubUnreachableError, NotAllowedError, TooManyRequestsError
-from sublet_hub.security.authentication import Caller, ServiceAuth, caller_of
+from sublet_hub.errors import NotAllowedError, TooManyRequestsError
+from sublet_hub.security.authentication import Caller, ServiceAuth
 from sublet_hub.security.fetch_metadata import is_of_own_page
 from sublet_hub.web.console.card_feed import CardFeed, CardNews
 from sublet_hub.web.console.topics import Marks, State, state_of
-from sublet_hub.web.request_handler import RouteHandler
+from sublet_hub.web.event_stream import EventStreamHandler
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Route
 
@@ -31,7 +28,6 @@ _EVERY_S: Final = 1.0
 _PART_EVERY_S: Final = 0.2
 _ANYWAY_EVERY_S: Final = 30.0
 """Times, budgets and places in line change without anything that is looked at here."""
-_READ_WITHIN_S: Final = 30.0
 _MOST_OF_ONE: Final = 4
 _PART_OF_ONE: Final = 16
 """Half of the connections that one caller may have: the others are for their questions."""
@@ -78,7 +74,7 @@ CHANGES_ROUTE: Final = Route(
 )
 
 
-class ChangesHandler(RouteHandler):
+class ChangesHandler(EventStreamHandler):
     """The stream of one page."""
 
     def initialize(  # type: ignore[override] # one route of its own
@@ -90,11 +86,10 @@ class ChangesHandler(RouteHandler):
         places: StreamPlaces,
     ) -> None:
         """Take what all streams share."""
-        super().initialize(service, hub_auth, (CHANGES_ROUTE,))
+        self.take_stream(service, hub_auth, CHANGES_ROUTE)
         self.feed = feed
         self.marks = marks
         self.places = places
-        self.is_left = asyncio.Event()
 
     async def let_in(self) -> None:
         """Let in as every route does; by a cookie scripts of the page alone, which close it again.
@@ -109,22 +104,17 @@ class ChangesHandler(RouteHandler):
 
     async def answer(self, **_path: str) -> None:
         """Tell of changes until the page is gone, or its rights are others."""
-        caller = self.caller
-        if caller is None:  # pragma: no cover - let_in has refused already
-            raise HTTPError(403)
+        caller = self.asking()
         Call(caller, {}, {}, None).owner(scopes.READ)
         with self.places.taken(caller.key), suppress(StreamClosedError, TimeoutError):
-            self.set_header("Content-Type", "text/event-stream")
-            # Proxies such as nginx keep answers back else.
-            self.set_header("X-Accel-Buffering", "no")
-            self.answered = time.perf_counter()
+            self.begin_events()
             await self._tell(caller)
 
     async def _tell(self, caller: Caller) -> None:
         state: State = {}
         version = _NOTHING_TOLD
         told_s = time.monotonic()
-        while not self.is_left.is_set() and await self._is_still(caller):
+        while not self.is_left.is_set() and await self.is_still(caller):
             now_s = time.monotonic()
             if caller.sees_all:
                 version = await self._tell_cards(version)
@@ -135,7 +125,7 @@ class ChangesHandler(RouteHandler):
                 topics = [topic for topic in Topic if topic in after]
             if topics:
                 told_s = now_s
-                await self._event("changed", TopicsChanged(topics=tuple(topics)).model_dump_json())
+                await self.event("changed", TopicsChanged(topics=tuple(topics)).model_dump_json())
             state = after
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY_S):
@@ -165,22 +155,4 @@ class ChangesHandler(RouteHandler):
             part = ",".join(news.cards[first : first + MOST_CARDS_TOLD])
             is_last = complete and first + MOST_CARDS_TOLD >= len(news.cards)
             ends = f'"gone":{gone},"complete":{"true" if is_last else "false"}'
-            await self._event("cards", f'{{"cards":[{part}],{ends}}}')
-
-    async def _is_still(self, caller: Caller) -> bool:
-        token = self.hub_auth.get_token(self) or ""
-        try:
-            model = await self.hub_auth.user_for_token(token, sync=False)
-        except HubUnreachableError:
-            return False
-        return model is not None and caller_of(model).scopes == caller.scopes
-
-    async def _event(self, name: str, data: str) -> None:
-        self.write(f"event: {name}\ndata: {data}\n\n")
-        async with asyncio.timeout(_READ_WITHIN_S):
-            await self.flush()
-
-    def on_connection_close(self) -> None:
-        """Tell nobody any more."""
-        super().on_connection_close()
-        self.is_left.set()
+            await self.event("cards", f'{{"cards":[{part}],{ends}}}')

@@ -36,7 +36,7 @@ from sublet_hub.web.routes.roles import (
 from sublet_hub.web.routes.route import Access, Call, Role, Route
 from sublet_hub.web.views.quota_check import check_part, check_text
 
-_MOST_BODY: Final = 2 * MOST_DOCUMENT + 64 * 1024
+MOST_BODY: Final = 2 * MOST_DOCUMENT + 64 * 1024
 """A document as JSON has its line ends and quotes twice as long."""
 _MOST_DIGITS: Final = 9
 _COST_OF_PART: Final = 5
@@ -169,7 +169,7 @@ QUOTA_REVISION_ROUTES = (
         _check,
         QuotaCheck,
         body=PreviewRequest,
-        most_body_bytes=_MOST_BODY,
+        most_body_bytes=MOST_BODY,
         asks_hub_anew=True,
         also=READERS_AND_GROUPS,
     ),
@@ -182,7 +182,7 @@ QUOTA_REVISION_ROUTES = (
         _preview,
         QuotaPreviewInfo,
         body=PreviewRequest,
-        most_body_bytes=_MOST_BODY,
+        most_body_bytes=MOST_BODY,
         refusals=(400,),
         asks_hub_anew=True,
         also=READERS_AND_GROUPS,
@@ -207,7 +207,7 @@ QUOTA_REVISION_ROUTES = (
         _apply,
         Applied,
         body=ApplyRequest,
-        most_body_bytes=_MOST_BODY,
+        most_body_bytes=MOST_BODY,
         refusals=(400, 409),
         asks_hub_anew=True,
         also=GROUPS,

@@ -1,6 +1,5 @@
 """What really happened on a hub, as a file: the days that are simulated again."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,11 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import click
-from sublet_quota.amounts.gpu_amounts import MIB_PER_GIB
 from sublet_quota.closed_loop.asks.asked import CardChange, CardSpeeds
 from sublet_quota.closed_loop.history.happened import History
-from sublet_quota.closed_loop.history.history_table import read_history
-from sublet_quota.closed_loop.history.replay import cards_of, speeds_of
+from sublet_quota.closed_loop.history.past_days import PastDays, read_past_days
+from sublet_quota.closed_loop.outcome.past_question import NO_CARDS
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.holdings.gpu_load import GpuFacts
 
@@ -54,27 +52,22 @@ def days_of_history(path: Path) -> SimulatedDays:
 
 def days_of_lines(name: str, lines: Iterable[str]) -> SimulatedDays:
     """Return the days that a table's lines tell of. ``click.ClickException``."""
-    try:
-        history = read_history(lines)
-        cards = cards_of(history)
-    except SubletQuotaError as error:
-        message = f"{name}: {plain(str(error))}"
-        raise click.ClickException(message) from error
-    if not history.past:
-        message = f"{name}: nothing was asked for in these days"
-        raise click.ClickException(message)
+    days = past_days_of(name, lines)
     return SimulatedDays(
-        Workload(history.asked, history.ends, name),
-        history.begins,
-        cards.first,
-        _told(cards.first),
-        cards.changes,
-        speeds_of(history, CardSpeeds()),
-        history,
+        Workload(days.history.asked, days.history.ends, name),
+        days.history.begins,
+        days.cards.first,
+        plain(days.cards_text) or NO_CARDS,
+        days.cards.changes,
+        days.speeds,
+        days.history,
     )
 
 
-def _told(cards: tuple[GpuFacts, ...]) -> str:
-    kinds = Counter((card.kind.type, card.kind.memory_mib // MIB_PER_GIB) for card in cards)
-    alike = (f"{number}x{model}:{gib}" for (model, gib), number in sorted(kinds.items()))
-    return plain(",".join(alike)) or "no cards at first"
+def past_days_of(name: str, lines: Iterable[str]) -> PastDays:
+    """Return the days that lines tell of, as they were. ``click.ClickException``."""
+    try:
+        return read_past_days(lines)
+    except SubletQuotaError as error:
+        message = f"{name}: {plain(str(error))}"
+        raise click.ClickException(message) from error

@@ -10,13 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import Final
 
 import click
-from sublet_quota.closed_loop.asks.asked import Manner
+from sublet_quota.closed_loop.outcome.past_question import IN_FORCE, past_question
 from sublet_quota.closed_loop.outcome.question import NamedDocument, Question, answer
 from sublet_quota.closed_loop.outcome.report import Report
 from sublet_quota.document.problems import QuotaDocumentError
@@ -25,11 +25,11 @@ from sublet_quota.document.reading import read_quota_document
 from sublet_quota.errors import SubletQuotaError
 
 from sublet_lab.command_line.simulation.figures_table import print_report
-from sublet_lab.command_line.simulation.history_file import SimulatedDays, days_of_lines
+from sublet_lab.command_line.simulation.history_file import past_days_of
 from sublet_lab.command_line.simulation.progress import told_progress
 from sublet_lab.command_line.tables import plain, print_json, wants_json
 
-IN_FORCE: Final = "in force"
+_HISTORY: Final = "the hub's history"
 _MIB: Final = 2**20
 _LOOK_EACH_S: Final = 1.0
 _END_WITHIN_S: Final = 5.0
@@ -66,30 +66,15 @@ def show_past(asked: PastQuestion, bounds: Bounds) -> None:
 
 
 def _question(asked: PastQuestion) -> Question:
-    days = days_of_lines("the hub's history", asked.lines)
+    days = past_days_of(_HISTORY, asked.lines)
     first = NamedDocument(IN_FORCE, _document(IN_FORCE, asked.in_force))
     second = None
     if asked.other is not None:
         name, text = asked.other
         name = f"{name} (2)" if name == IN_FORCE else name
         second = NamedDocument(name, _document(name, text))
-    return _of_days(days, first, second)
-
-
-def _of_days(days: SimulatedDays, first: NamedDocument, second: NamedDocument | None) -> Question:
-    return Question(
-        first=first,
-        second=second,
-        cards=days.cards,
-        asked=days.workload.asked,
-        begins=days.begins,
-        ends=days.workload.ends,
-        manner=Manner(speeds=days.speeds),
-        card_changes=days.changes,
-        cards_text=days.cards_text,
-        workload_text=days.workload.words,
-        history=days.history,
-    )
+    question = past_question(days, first, second, _HISTORY)
+    return replace(question, cards_text=plain(question.cards_text))
 
 
 def _document(name: str, text: str) -> QuotaDocument:

@@ -6,7 +6,7 @@ the same days. The same question gives the same report, to the last digit.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -16,11 +16,13 @@ from sublet_quota.closed_loop.baselines.policies import Policy, ours, run_to_the
 from sublet_quota.closed_loop.cluster import Scenario
 from sublet_quota.closed_loop.history.happened import History
 from sublet_quota.closed_loop.outcome.as_happened import as_happened
-from sublet_quota.closed_loop.outcome.asked_names import AskedNames
+from sublet_quota.closed_loop.outcome.asked_names import AskedNames, server_waits
 from sublet_quota.closed_loop.outcome.comparison import Standing, compared, standing_of
 from sublet_quota.closed_loop.outcome.outcome import Ran, Watts, outcome_of
 from sublet_quota.closed_loop.outcome.report import (
+    GroupWaits,
     Outcome,
+    RefusalInfo,
     Report,
     TightLimit,
     Truth,
@@ -28,11 +30,12 @@ from sublet_quota.closed_loop.outcome.report import (
 )
 from sublet_quota.closed_loop.outcome.tight_limits import tight_limits
 from sublet_quota.closed_loop.outcome.truth import truth_of
-from sublet_quota.closed_loop.outcome.waits import first_groups
+from sublet_quota.closed_loop.outcome.waits import first_groups, refused_servers, waits_in_all
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.holdings.card_policy import counted_type
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
+from sublet_quota.names.ids import GroupName
 
 _MOST_NAMED = 5
 Passed = Callable[[str, datetime], None]
@@ -91,6 +94,10 @@ class RunAnswer:
     """What each person had, where two documents are compared."""
     truth: Truth | None = None
     limits: tuple[TightLimit, ...] = ()
+    in_all: GroupWaits | None = None
+    """The waits of all groups together, where two documents are compared. So of the next."""
+    refused: Mapping[GroupName | None, tuple[RefusalInfo, ...]] = field(default_factory=dict)
+    """Why each group's servers were refused."""
 
 
 def answer(question: Question, passed: Passed = lambda *_: None) -> Report:
@@ -108,14 +115,20 @@ def run_answer(question: Question, place: int, passed: Passed = lambda *_: None)
     scenario = _scenario(question, named)
     record = run_to_the_end(ours(scenario), partial(passed, named.name))
     outcome = outcome_of(_ran(question, named), record, _unmet(question, named))
-    standing = None
+    found = RunAnswer(outcome)
     if question.second is not None:
-        standing = standing_of(record, AskedNames(question.asked, named.document))
+        names = AskedNames(question.asked, named.document)
+        waits = server_waits(record, names)
+        found = RunAnswer(
+            outcome,
+            standing_of(record, names),
+            in_all=waits_in_all(record, waits),
+            refused=refused_servers(waits),
+        )
     if question.history is None or place:
-        return RunAnswer(outcome, standing)
+        return found
     truth = truth_of(question.history, as_happened(scenario, record))
-    limits = tight_limits(record.held_slices, question.begins)
-    return RunAnswer(outcome, standing, truth, limits)
+    return replace(found, truth=truth, limits=tight_limits(record.held_slices, question.begins))
 
 
 def _beside(question: Question, policy: Policy, passed: Passed) -> RunAnswer:

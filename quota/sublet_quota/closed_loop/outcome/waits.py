@@ -1,7 +1,7 @@
 """Waits by group, and why some had nothing."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -14,6 +14,7 @@ from sublet_quota.residency.snapshot import Rank
 _HUNDRED: Final = 100
 SERVER: Final = "server"
 JOB: Final = "job"
+_SERVERS, _CELLS, _JOBS = "servers", "cells", "jobs"
 
 
 def waits_info(waited: Iterable[timedelta], never: int = 0) -> WaitsInfo:
@@ -38,32 +39,45 @@ def _of_hundred(rising: Sequence[float], number: int) -> float:
 
 def group_waits(record: Record, servers: Iterable[ServerWait]) -> tuple[GroupWaits, ...]:
     """Return the waits of each payer's servers, cells and jobs."""
-    waited: defaultdict[tuple[GroupName | None, str], list[timedelta]] = defaultdict(list)
-    never: Counter[tuple[GroupName | None, str]] = Counter()
+    waited: defaultdict[GroupName | None, list[_Waited]] = defaultdict(list)
+    for group, each in _all_waited(record, servers):
+        waited[group].append(each)
+    return tuple(_waits_of(group, waited[group]) for group in sorted(waited, key=by_name))
+
+
+def waits_in_all(record: Record, servers: Iterable[ServerWait]) -> GroupWaits:
+    """Return the waits of all payers' servers, cells and jobs together."""
+    return _waits_of(None, [each for _, each in _all_waited(record, servers)])
+
+
+_Waited = tuple[str, timedelta | None]
+"""What was waited for, and how long until it was had; ``None``: it never was."""
+
+
+def _all_waited(
+    record: Record, servers: Iterable[ServerWait]
+) -> Iterator[tuple[GroupName | None, _Waited]]:
     for server in servers:
-        if server.granted:
-            waited[server.group, "servers"].append(server.until - server.since)
-        else:
-            never[server.group, "servers"] += 1
+        yield server.group, (_SERVERS, server.until - server.since if server.granted else None)
     for cell in record.cells:
-        waited[cell.who.group, "cells"].append(cell.waited)
+        yield cell.who.group, (_CELLS, cell.waited)
     for cell in record.cells_waiting:
-        never[cell.who.group, "cells"] += 1
+        yield cell.who.group, (_CELLS, None)
     for job in record.job_waits:
-        if job.started:
-            waited[job.who.group, "jobs"].append(job.ended - job.began)
+        yield job.who.group, (_JOBS, job.ended - job.began if job.started else None)
+
+
+def _waits_of(group: GroupName | None, waited: Iterable[_Waited]) -> GroupWaits:
+    had: defaultdict[str, list[timedelta]] = defaultdict(list)
+    never: Counter[str] = Counter()
+    for what, lasted in waited:
+        if lasted is None:
+            never[what] += 1
         else:
-            never[job.who.group, "jobs"] += 1
-    groups = {group for group, _ in (*waited, *never)}
-    return tuple(
-        GroupWaits(
-            group=group,
-            **{
-                what: waits_info(waited[group, what], never[group, what])
-                for what in ("servers", "cells", "jobs")
-            },
-        )
-        for group in sorted(groups, key=by_name)
+            had[what].append(lasted)
+    return GroupWaits(
+        group=group,
+        **{what: waits_info(had[what], never[what]) for what in (_SERVERS, _CELLS, _JOBS)},
     )
 
 
@@ -81,15 +95,37 @@ def guaranteed_cells(record: Record) -> WaitsInfo:
 
 def refusals(record: Record, servers: Iterable[ServerWait]) -> tuple[RefusalInfo, ...]:
     """Return how many were refused for which reason, the most frequent first."""
-    asked: Counter[tuple[str, str]] = Counter()
-    never: Counter[tuple[str, str]] = Counter()
+    asked, never = _refused_servers(servers)
+    for reason, number in record.refused_jobs.items():
+        asked[JOB, reason] += number
+        never[JOB, reason] += number
+    return _refusals(asked, never)
+
+
+def refused_servers(
+    servers: Iterable[ServerWait],
+) -> Mapping[GroupName | None, tuple[RefusalInfo, ...]]:
+    """Return the same of each group's servers alone: of a refused job it is not told whose."""
+    by_group: defaultdict[GroupName | None, list[ServerWait]] = defaultdict(list)
+    for server in servers:
+        by_group[server.group].append(server)
+    return {group: _refusals(*_refused_servers(some)) for group, some in by_group.items()}
+
+
+_Refused = Counter[tuple[str, str]]
+
+
+def _refused_servers(servers: Iterable[ServerWait]) -> tuple[_Refused, _Refused]:
+    asked: _Refused = Counter()
+    never: _Refused = Counter()
     for server in servers:
         asked.update((SERVER, reason) for reason in set(server.reasons))
         if not server.granted and server.reasons:
             never[SERVER, server.reasons[-1]] += 1
-    for reason, number in record.refused_jobs.items():
-        asked[JOB, reason] += number
-        never[JOB, reason] += number
+    return asked, never
+
+
+def _refusals(asked: _Refused, never: _Refused) -> tuple[RefusalInfo, ...]:
     return tuple(
         RefusalInfo(reason=reason, what=what, asked=number, never=never[what, reason])
         for (what, reason), number in sorted(asked.items(), key=lambda each: (-each[1], each[0]))

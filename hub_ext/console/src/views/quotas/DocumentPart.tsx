@@ -81,7 +81,7 @@ export function DocumentPart(props: { quotas: Quotas; quota: QuotaInForce }): Re
 
 function Followed({ quotas, text }: { quotas: Quotas; text: string }): React.JSX.Element | null {
   const previewed = useStore(quotas.previewed);
-  return previewed?.text === text ? <PreviewPart previewed={previewed} /> : null;
+  return previewed?.text === text ? <PreviewPart previewed={previewed} past={quotas.past} /> : null;
 }
 
 function DraftDeeds(props: {

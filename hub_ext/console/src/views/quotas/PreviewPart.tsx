@@ -6,13 +6,19 @@ import { Moment } from '../../controls/Moment';
 import { Tag, type Tone } from '../../controls/Tag';
 import { useConsole } from '../../model/console';
 import type { Previewed } from './model';
+import type { PastDays } from './past';
+import { PastPart } from './PastPart';
 import { excessWords } from './TreePart';
 
 const MOST_ROWS = 100;
 
-export function PreviewPart({ previewed }: { previewed: Previewed }): React.JSX.Element {
+export function PreviewPart(props: {
+  previewed: Previewed;
+  /** `null`: where past days are not asked about. */
+  past: PastDays | null;
+}): React.JSX.Element {
   const { trans } = useConsole();
-  const { preview, problem } = previewed;
+  const { preview, problem, text } = props.previewed;
   return (
     <section className="part" aria-labelledby="preview" data-sublet="preview">
       <h2 id="preview">{trans.__('What would follow')}</h2>
@@ -23,6 +29,7 @@ export function PreviewPart({ previewed }: { previewed: Previewed }): React.JSX.
       )}
       {problem === null && preview === null && <p role="status">{trans.__('Reckoning …')}</p>}
       {preview !== null && <Followed preview={preview} />}
+      {preview !== null && props.past !== null && <PastPart past={props.past} text={text} />}
     </section>
   );
 }

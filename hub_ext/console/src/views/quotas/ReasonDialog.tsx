@@ -43,7 +43,7 @@ export function ReasonDialog(props: {
         </p>
       )}
       <Difference label={trans.__('What is changed')} before={props.before} after={props.after} />
-      {props.previewed !== null && <PreviewPart previewed={props.previewed} />}
+      {props.previewed !== null && <PreviewPart previewed={props.previewed} past={null} />}
     </Dialog>
   );
 }

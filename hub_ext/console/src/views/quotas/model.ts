@@ -10,6 +10,7 @@ import type {
 import { Question } from '../../model/asked';
 import type { Console } from '../../model/console';
 import { Store } from '../../model/store';
+import { PastDays } from './past';
 
 /** So often a part is sent while others change the rest of the document. */
 const MOST_TRIALS = 3;
@@ -57,6 +58,7 @@ export class Quotas {
   readonly draft = new Store<Draft>({ base: null, text: '' });
   readonly checked = new Store<Checked | null>(null);
   readonly previewed = new Store<Previewed | null>(null);
+  readonly past: PastDays;
   private readonly client: Client;
 
   constructor(
@@ -67,6 +69,7 @@ export class Quotas {
     const { client } = console;
     const asked = group === null ? {} : { group };
     this.client = client;
+    this.past = new PastDays(client, console.trans);
     this.quota = new Question(() => client.get('/quota', asked));
     this.tree = new Question(() => client.get('/quota/tree', asked));
     this.revisions = new Question(() => client.get('/quota/revisions', asked));
@@ -81,6 +84,7 @@ export class Quotas {
   write(text: string): void {
     const draft = this.draft.value;
     if (draft.text !== text) {
+      this.past.follow(text);
       this.draft.set({ ...draft, text });
     }
   }
