@@ -111,12 +111,18 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+function daysOf(page: HTMLElement): HTMLInputElement {
+  const field = page.querySelector('input');
+  if (!field) throw new Error('no field for days');
+  return field;
+}
+
 test('days are asked for, followed, and shown with how true that is', async () => {
   const service = streaming();
   const { page } = await draw(<PastPart past={new PastDays(service.client, trans)} text="a: 1" />);
-  const days = page.querySelector('input');
+  const days = daysOf(page);
   await doing(() => {
-    type(days!, '14');
+    type(days, '14');
   });
   await doing(() => {
     button(page, 'Over the last 14 days').click();
@@ -199,7 +205,7 @@ test('days that cannot be are not asked for', async () => {
   const { page } = await draw(<PastPart past={new PastDays(service.client, trans)} text="" />);
   for (const days of ['0', '31', '']) {
     await doing(() => {
-      type(page.querySelector('input')!, days);
+      type(daysOf(page), days);
     });
     expect(button(page, 'From 1 to 30 days').disabled).toBe(true);
   }

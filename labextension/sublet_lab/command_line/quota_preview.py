@@ -201,7 +201,7 @@ def _claims(found: QuotaPreviewInfo) -> bool:
             ("GROUP", "GPU", "CALLED BACK", "CANNOT LEAVE"),
             (
                 (
-                    each.group,
+                    each.group or "another group",
                     f"{each.node} {each.gpu_index} ({each.gpu_type})",
                     _owners(each.calls_back) or "-",
                     _owners(each.in_the_way) or "-",

@@ -157,7 +157,9 @@ async def test_what_past_days_come_to_is_told_with_progress_and_how_true_that_is
 async def test_where_nothing_was_recorded_or_asked_for_that_is_told(world: HubWorld) -> None:
     assert (await previewed(world)).last() == (
         "problem",
-        PastProblem(message="nothing was recorded yet of what happens here: ask again in some days"),
+        PastProblem(
+            message="nothing was recorded yet of what happens here: ask again in some days"
+        ),
     )
     await world.agent()
     world.service.recorder.look_at_cards()

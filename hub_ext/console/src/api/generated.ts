@@ -4561,6 +4561,14 @@ export interface operations {
                     readonly "application/json": readonly components["schemas"]["RevisionInfo"][];
                 };
             };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
+                };
+            };
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4701,6 +4709,14 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["RevisionText"];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
                 };
             };
             readonly 401: {
