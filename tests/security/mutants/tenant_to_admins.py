@@ -189,9 +189,9 @@ MUTANTS: Final = (
         7,
         "an admin whose token was taken away puts quota documents in force for a while",
         _REVISIONS,
-        "body=ApplyRequest,\n        most_body_bytes=_MOST_BODY,\n        refusals=(400, 409),\n"
+        "body=ApplyRequest,\n        most_body_bytes=MOST_BODY,\n        refusals=(400, 409),\n"
         "        asks_hub_anew=True,",
-        "body=ApplyRequest,\n        most_body_bytes=_MOST_BODY,\n        refusals=(400, 409),",
+        "body=ApplyRequest,\n        most_body_bytes=MOST_BODY,\n        refusals=(400, 409),",
         (_QUOTA_ADMINS,),
     ),
     Mutant(
