@@ -3,7 +3,6 @@
 A round finds who goes on that was held back, the order of those that wait, and their places; some
 running jobs could be charged to another group, and a quarter of them fills in. The baseline in the
 same run holds nobody back, and no node tells its host memory. Growth is beside half as many jobs.
-As in the service the collector of cycles rests meanwhile; beside that is what it takes at work.
 Times are of this process.
 Run it: ``python tests/benchmarks/queue_rounds.py``.
 """
@@ -12,7 +11,6 @@ import argparse
 import random
 import sys
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -35,7 +33,6 @@ from sublet_quota.jobs.payers.known_limits import KnownLimits
 from sublet_quota.jobs.payers.recharged_jobs import RechargedJobs, RunningJob
 from sublet_quota.jobs.turns.job_order import JobOrder
 from sublet_quota.jobs.turns.past_uses import NO_PAST_USE
-from sublet_quota.jobs.turns.uncollected import uncollected
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GpuId, GroupName, JobId, NodeId, PoolName, SliceId, UserName
 from sublet_quota.residency.snapshot import Holder
@@ -165,11 +162,8 @@ def waiting(scene: Scene, document: QuotaDocument) -> list[WaitingJob]:
     return jobs
 
 
-def measured(scene: Scene, rounds: int, *, collecting: bool = False) -> tuple[Times, QueuePlan]:
-    """Return how long rounds of the queue take, and what comes of one.
-
-    ``collecting``: with the collector of cycles at work.
-    """
+def measured(scene: Scene, rounds: int) -> tuple[Times, QueuePlan]:
+    """Return how long rounds of the queue take, and what comes of one."""
     held, running = filled(scene)
     jobs, known = waiting(scene, held.document), KnownLimits(held.document)
     rng = random.Random(13)  # noqa: S311 - the same scene in each run
@@ -180,38 +174,37 @@ def measured(scene: Scene, rounds: int, *, collecting: bool = False) -> tuple[Ti
     ends = {each.slice_id: NOON + timedelta(minutes=rng.randrange(1440)) for each in held.slices()}
     for _ in range(rounds):
         began = time.process_time()
-        with nullcontext() if collecting else uncollected():
-            there = by_gpu(
-                (
-                    (each.gpu_id, job_there(each, each.job_id or JobId(""), 0, ends[each.slice_id]))
-                    for each in held.slices()
-                    if not each.is_notebook
-                ),
-                NOON,
-            )
-            jobs_to_go_on(held, rights, dict)
-            limits = JobLimits(held, known)
-            plan = plan_queue(
-                JobOrder(held, NO_PAST_USE).waiting(jobs),
-                lendable_gpus(held, lendable),
-                lending=True,
-                limits=limits,
-                beside=BesideOthers(
-                    EntitledPlaces(held, lendable),
-                    RechargedJobs(held, limits, running),
-                    held.host_memory,
-                    there=there,
-                ),
-            )
+        there = by_gpu(
+            (
+                (each.gpu_id, job_there(each, each.job_id or JobId(""), 0, ends[each.slice_id]))
+                for each in held.slices()
+                if not each.is_notebook
+            ),
+            NOON,
+        )
+        jobs_to_go_on(held, rights, dict)
+        limits = JobLimits(held, known)
+        plan = plan_queue(
+            JobOrder(held, NO_PAST_USE).waiting(jobs),
+            lendable_gpus(held, lendable),
+            lending=True,
+            limits=limits,
+            beside=BesideOthers(
+                EntitledPlaces(held, lendable),
+                RechargedJobs(held, limits, running),
+                held.host_memory,
+                there=there,
+            ),
+        )
         seconds.append(time.process_time() - began)
     return Times(seconds), plan
 
 
-def told(scene: Scene, times: Times, plain: Times, at_work: Times, plan: QueuePlan) -> str:
+def told(scene: Scene, times: Times, plain: Times, plan: QueuePlan) -> str:
     """Return a line of what was measured, beside the baseline."""
     return (
         f"{scene}: median {times.median_ms:.0f} ms, worst {times.worst_ms:.0f};"
-        f" baseline {plain.median_ms:.0f} ms; collecting {at_work.median_ms:.0f} ms;"
+        f" baseline {plain.median_ms:.0f} ms;"
         f" {len(plan.placements)} begin, {len(plan.waits)} wait"
     )
 
@@ -229,16 +222,14 @@ def main() -> int:
     ):
         times, plan = measured(scene, rounds)
         plain, _ = measured(replace(scene, held_back=0, host_gib=None), rounds)
-        at_work, _ = measured(scene, rounds, collecting=True)
-        print(told(scene, times, plain, at_work, plan), flush=True)
+        print(told(scene, times, plain, plan), flush=True)
     for count, held_back in zip(WAITING, HELD_BACK, strict=True):
         scene = Scene(count, held_back, 60)
         times, plan = measured(scene, rounds)
         plain, _ = measured(Scene(count, 0, None), rounds)
-        at_work, _ = measured(scene, rounds, collecting=True)
         growth = None if last is None else times.median_ms / last
         grown = "" if growth is None else f"; x{growth:.2f}"
-        print(f"{told(scene, times, plain, at_work, plan)}{grown}", flush=True)
+        print(f"{told(scene, times, plain, plan)}{grown}", flush=True)
         is_slow |= growth is not None and growth > MOST_GROWTH
         last = times.median_ms
     return int(is_slow)

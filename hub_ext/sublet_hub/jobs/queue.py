@@ -26,7 +26,6 @@ from sublet_quota.jobs.requested_job import RequestedJob
 from sublet_quota.jobs.standing_jobs import quiet_cards
 from sublet_quota.jobs.turns.job_order import JobEntitlement
 from sublet_quota.jobs.turns.past_uses import PastUse, Payer
-from sublet_quota.jobs.turns.uncollected import uncollected
 from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.life_cycles.job_states import JobState
 from sublet_quota.names.ids import GpuId, GroupName, JobId, SliceId
@@ -144,7 +143,6 @@ class JobQueue:
         if self._left.charge_elsewhere():
             self._ordered_under = None
 
-    @uncollected()
     def let_go_on(self) -> None:
         """Let jobs go on that stand still below a limit, where that has room. ``LedgerWriteError``.
 
@@ -200,7 +198,6 @@ class JobQueue:
             self._stores.ledger.apply(Change(slices=stand, off=off), self._stores.now())
             self._uses.told(off)
 
-    @uncollected()
     def place_jobs(self) -> int:
         """Place what can be placed; return how many jobs were."""
         stores = self._stores
@@ -236,7 +233,6 @@ class JobQueue:
         for placement in self._plan_for(due).placements if due else ():
             self._place(placement, now)
 
-    @uncollected()
     def foresee(self, wish: RequestedJob, admitted: AdmittedJob) -> JobWait | None:
         """Return why one job more would wait now; ``None`` where it would start at once."""
         live = self._stores.ledger.live_jobs.values()

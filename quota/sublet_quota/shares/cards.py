@@ -33,15 +33,11 @@ def cards_of(amount: GpuAmount, kind: GpuKind) -> Fraction:
 
 
 def total(amounts: Iterable[Fraction]) -> Fraction:
-    """Return the sum; quicker than ``sum`` for many amounts of few denominators, and for one."""
-    every = tuple(amounts)
-    if len(every) < 2:  # noqa: PLR2004 - nothing to add
-        return every[0] if every else NO_CARD
+    """Return the sum; quicker than ``sum`` for many amounts of few denominators."""
     numerators: defaultdict[int, int] = defaultdict(int)
-    for amount in every:
+    for amount in amounts:
         numerators[amount.denominator] += amount.numerator
-    first, *others = (Fraction(number, of) for of, number in numerators.items())
-    return sum(others, first)
+    return sum((Fraction(number, of) for of, number in numerators.items()), NO_CARD)
 
 
 def whole_units(amounts: Iterable[Fraction]) -> int:

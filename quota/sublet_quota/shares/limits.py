@@ -32,25 +32,15 @@ class Amounts:
     memory_mib: int = 0
     slices: int = 0
 
-    @property
-    def is_nothing(self) -> bool:
-        """Whether it counts nowhere: no type, no memory, and no slice."""
-        return not (self.slices or self.memory_mib or self.cards)
-
     def __add__(self, other: "Amounts") -> "Amounts":
-        """Return both together; this one itself where the other is nothing."""
-        if other.is_nothing:
-            return self
+        """Return both together."""
         cards = dict(self.cards)
         for gpu_type, more in other.cards.items():
-            has = cards.get(gpu_type)
-            cards[gpu_type] = more if has is None else has + more
+            cards[gpu_type] = cards.get(gpu_type, NO_CARD) + more
         return Amounts(cards, self.memory_mib + other.memory_mib, self.slices + other.slices)
 
     def __sub__(self, other: "Amounts") -> "Amounts":
         """Return this one without the other; below zero where that has more."""
-        if other.is_nothing:
-            return self
         cards = dict(self.cards)
         for gpu_type, less in other.cards.items():
             cards[gpu_type] = cards.get(gpu_type, NO_CARD) - less

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sublet_quota.amounts.gpu_amounts import NOTHING, GpuAmount
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.errors import AmountError
-from sublet_quota.shares.cards import cards_of, total
+from sublet_quota.shares.cards import cards_of
 
 CARD = GpuKind("H100", 81920, 1920)  # gives 80,000 MiB away
 
@@ -48,8 +48,3 @@ def test_two_slices_that_fit_beside_each_other_may_be_more_than_a_card_but_never
     assert 0 <= cards_of(one, CARD) <= 1
     if (one + other).fits_in(GpuAmount(80000, 1000)):
         assert cards_of(one + other, CARD) <= cards_of(one, CARD) + cards_of(other, CARD)
-
-
-@given(st.lists(st.fractions(-3, 3, max_denominator=40)))
-def test_the_sum_of_amounts_is_what_adding_one_by_one_gives(every: list[Fraction]) -> None:
-    assert total(iter(every)) == sum(every, Fraction(0))

@@ -134,27 +134,3 @@ def test_what_all_bounds_allow_is_within_every_limit_and_nothing_else(
         assert (LimitKind.TYPE in {one.kind for one in met}) == bool(
             {name for name, more in asked.cards.items() if more} & of_lab.types.keys()
         )
-
-
-COUNTED = st.builds(
-    Amounts,
-    st.dictionaries(st.sampled_from(("H100", "L4")), st.fractions(0, 2, max_denominator=8)),
-    st.integers(0, 3),
-    st.integers(0, 2),
-)
-
-
-@given(COUNTED, COUNTED)
-def test_amounts_are_added_and_taken_off_in_every_way_they_are_counted(
-    one: Amounts, other: Amounts
-) -> None:
-    none = Fraction(0)
-    more, less = one + other, one - other
-    for name in ("H100", "L4"):
-        has, has_other = one.cards.get(name, none), other.cards.get(name, none)
-        assert more.cards.get(name, none) == has + has_other
-        assert less.cards.get(name, none) == has - has_other
-    assert more.memory_mib == one.memory_mib + other.memory_mib
-    assert less.memory_mib == one.memory_mib - other.memory_mib
-    assert more.slices == one.slices + other.slices
-    assert less.slices == one.slices - other.slices

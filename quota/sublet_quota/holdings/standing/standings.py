@@ -199,9 +199,8 @@ class Standings:
 
     def jobs_filling(self, node: NodeName, gpu_type: str) -> Fraction:
         """Return the cards of a group's guarantee that jobs can fill: not those that are spent."""
-        held = self._jobs_of.of(node).cards.get(gpu_type, NO_CARD)
-        spent = self._spent_jobs_of.of(node).cards.get(gpu_type)
-        return held if spent is None else held - spent
+        held, spent = self._jobs_of.of(node), self._spent_jobs_of.of(node)
+        return held.cards.get(gpu_type, NO_CARD) - spent.cards.get(gpu_type, NO_CARD)
 
     def held_back(self, node: NodeName) -> Amounts:
         """Return what of that jobs have that stand still below a limit."""

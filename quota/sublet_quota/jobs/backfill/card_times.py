@@ -4,8 +4,8 @@ Each ends at the latest when it may run no longer. One that stands still goes on
 room, and ends later by as much: its room is nobody's until then, but for whom it makes way itself.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,8 +18,6 @@ from sublet_quota.names.ids import GpuId, JobId
 
 Step = tuple[datetime, int]
 """From a moment on, how much a GPU lends."""
-_AsOf = tuple[int, int]
-"""How much a GPU lent, and how often jobs of a plan had come there, or left."""
 
 
 _NOBODY: Final = JobId("")
@@ -43,10 +41,6 @@ class CardTimes:
         self._given: defaultdict[GpuId, dict[JobId, Step]] = defaultdict(dict)
         """Until when at the latest jobs of this plan have how much on GPUs."""
         self._gpu_of: dict[JobId, GpuId] = {}
-        self._notes: Counter[GpuId] = Counter()
-        """How often jobs of this plan came to GPUs, or left them."""
-        self._kept: dict[GpuId, tuple[_AsOf, dict[int, tuple[Step, ...]]]] = {}
-        """By GPU and class: what was found of any job that nobody has passed, and as of when."""
 
     def note(self, job: WaitingJob, gpu: LendableGpu) -> None:
         """Take in that a job was placed on a GPU: one of a single GPU leaves that of before."""
@@ -54,9 +48,7 @@ class CardTimes:
         before = self._gpu_of.get(job.job_id) if job.gpus == 1 else None
         if before is not None:
             del self._given[before][job.job_id]
-            self._notes[before] += 1
         self._gpu_of[job.job_id] = gpu_id
-        self._notes[gpu_id] += 1
         self._given[gpu_id][job.job_id] = self._there.end_of(job), job.memory_on(gpu.facts.kind)
 
     def lends_as_before(self, gpu: LendableGpu) -> bool:
@@ -74,20 +66,6 @@ class CardTimes:
     def room_by(self, at: datetime, gpu: LendableGpu, job: Coming) -> int:
         """Return how much a GPU lends to a job at a moment, in MiB."""
         return max((mib for moment, mib in self.steps(gpu, job) if moment <= at), default=0)
-
-    def kept_steps(self, gpu: LendableGpu, priority: int) -> Sequence[Step]:
-        """Return what ``steps`` yields to any job of a class that nobody has passed.
-
-        Nothing is reckoned anew while the GPU lends what it did, and has the jobs it had.
-        """
-        gpu_id = gpu.facts.gpu_id
-        as_of = self._room.left(gpu), self._notes[gpu_id]
-        kept = self._kept.get(gpu_id)
-        if kept is None or kept[0] != as_of:
-            kept = self._kept[gpu_id] = as_of, {}
-        if priority not in kept[1]:
-            kept[1][priority] = tuple(self.steps(gpu, OfClass(priority)))
-        return kept[1][priority]
 
     def steps(self, gpu: LendableGpu, job: Coming) -> Iterator[Step]:
         """Yield from when on a GPU lends how much to a job, the first moment first."""

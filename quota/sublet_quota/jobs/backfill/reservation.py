@@ -301,11 +301,8 @@ class Reservations:
 
     def _begins(self, gpu: LendableGpu, job: WaitingJob) -> tuple[datetime, int, Entry] | None:
         """Return when a job can begin on a GPU; ``None``: the end of no job makes room enough."""
-        need_mib, times = job.memory_on(gpu.facts.kind), self._times
-        # Others may make way for a job that was passed, and for none beside it.
-        alone = self.is_passed(job)
-        steps = times.steps(gpu, job) if alone else times.kept_steps(gpu, job.priority)
-        for at, room_mib in steps:
+        need_mib = job.memory_on(gpu.facts.kind)
+        for at, room_mib in self._times.steps(gpu, job):
             if room_mib >= need_mib > 0:
                 return at, room_mib - need_mib, entry_of(gpu, room_mib)
         return None

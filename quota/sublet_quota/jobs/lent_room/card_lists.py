@@ -30,8 +30,6 @@ class CardLists:
         """``company_of``: who is on a card now."""
         self._company_of = company_of
         self._lists: dict[tuple[Owners, int], list[Entry]] = {}
-        self._best: dict[tuple[int, int], Turn | None] = {}
-        """By memory and compute: what was found since a card came or went."""
 
     def begin_with(self, entry: Entry) -> None:
         """Enter a card before anything is looked for; ``be_in_order`` is due after the last."""
@@ -44,26 +42,15 @@ class CardLists:
 
     def put(self, entry: Entry) -> None:
         """Enter a card."""
-        self._best.clear()
         insort(self._list_of(entry), entry)
 
     def take_out(self, entry: Entry) -> None:
         """Take out a card, while its company is what it was entered with."""
-        self._best.clear()
         entries = self._list_of(entry)
         del entries[bisect_left(entries, entry)]
 
     def best(self, need: GpuAmount) -> Turn | None:
-        """Return the best card for a job of so much; ``None``: none lends that much.
-
-        Jobs that need the same have the same answer until a card comes or goes.
-        """
-        key = need.memory_mib, need.compute_milli
-        if key not in self._best:
-            self._best[key] = self._look_for(need)
-        return self._best[key]
-
-    def _look_for(self, need: GpuAmount) -> Turn | None:
+        """Return the best card for a job of so much; ``None``: none lends that much."""
         turns: list[Turn] = []
         for entries in self._lists.values():
             place = bisect_left(entries, (need.memory_mib,))

@@ -77,8 +77,6 @@ class JobLimits:
         self._kept = KeptLimits()
         self.kept = 0
         """How often something was kept so far."""
-        self.changes = 0
-        """How often something was counted or kept so far: until then nothing is another."""
         self._kept_at: set[NodeName] = set()
         """Whose limits have room that is kept."""
         self._rooms: dict[Level, LimitRoom] = {}
@@ -248,7 +246,6 @@ class JobLimits:
 
     def _changed(self, node: NodeName) -> None:
         """Forget what limits leave of whom something is counted, or kept, from now on."""
-        self.changes += 1
         self._found.clear()
         for level in self._asked_at.pop(node, ()):
             self._rooms.pop(level, None)

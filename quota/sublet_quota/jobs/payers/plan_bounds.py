@@ -1,7 +1,7 @@
 """The limits as one plan of the queue meets them, with what it has given away so far."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sublet_quota.amounts.gpu_kind import GpuKind
 from sublet_quota.jobs.lent_room.lendable_gpus import LendableGpu
@@ -12,27 +12,11 @@ from sublet_quota.jobs.waiting_job import WaitingJob
 from sublet_quota.names.ids import GroupName, UserName
 
 
-@dataclass(frozen=True, slots=True)
-class _Within:
-    """On which kinds one job passes no limit, until something is counted or kept."""
-
-    job: WaitingJob
-    kinds: Kinds
-    changes: int
-    found: Kinds
-
-    def is_of(self, job: WaitingJob, kinds: Kinds, changes: int) -> bool:
-        """Whether that is what is asked for: of the very job and kinds, and as things are now."""
-        return self.job is job and self.kinds is kinds and self.changes == changes
-
-
 @dataclass(slots=True)
 class PlanBounds:
     """The limits of one plan, as far as there are any."""
 
     limits: JobLimits | None
-    _last: "_Within | None" = field(default=None, init=False)
-    """What was found last: of one job it is asked several times before anything changes."""
 
     @property
     def kept(self) -> int:
@@ -41,18 +25,14 @@ class PlanBounds:
 
     def within(self, job: WaitingJob, kinds: Kinds) -> Kinds:
         """Return the kinds on which the job passes no limit."""
-        limits, last = self.limits, self._last
+        limits = self.limits
         if limits is None:
             return kinds
-        if last is not None and last.is_of(job, kinds, limits.changes):
-            return last.found
-        found = {
+        return {
             kind: name
             for kind, name in kinds.items()
             if not (job.fits_on(kind) and limits.is_passed_by(job, kind, name))
         }
-        self._last = _Within(job, kinds, limits.changes, found)
-        return found
 
     def is_met(self, job: WaitingJob, kind: GpuKind, gpu_type: str) -> bool:
         """Whether the job would pass a limit."""

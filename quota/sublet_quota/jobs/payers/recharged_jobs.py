@@ -148,8 +148,6 @@ class RechargedJobs:
     def _made(self, changes: Iterable[Recharge]) -> Iterator[Recharge]:
         for change in changes:
             running = change.running
-            if self._holdings.is_spent(change.to.group, change.to.owner):
-                continue
             self._charge(running, former=running.job)
             if self._may_pay(change):
                 self._charge(running, to=change.to)
@@ -186,13 +184,15 @@ class RechargedJobs:
 
     def _may_pay(self, change: Recharge) -> bool:
         running, to = change.running, change.to
+        if self._holdings.is_spent(to.group, to.owner):
+            return False
         if self._limits.is_passed_by(to, running.kind, running.gpu_type):
             return False
         cards = to.cards_on(running.kind)
+        then = self._rank(to, running.gpu_type, cards)
         # An older one would come before those there that are entitled.
         alone = self._rank(to, running.gpu_type, cards, self._left_by_slices)
-        least = min(running.job.rank, alone)
-        return least >= Rank.BORROWED or self._rank(to, running.gpu_type, cards) <= least
+        return then <= min(running.job.rank, alone)
 
     def _rank(
         self, job: WaitingJob, gpu_type: str, cards: Fraction, left: Guarantees | None = None

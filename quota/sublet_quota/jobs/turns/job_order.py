@@ -234,8 +234,8 @@ class _Left:
         """Find what is left to a group below the root, and to all that are in it."""
         for name in reversed(tuple(self.tree.below(top))):
             node = self.tree.nodes[name]
-            filled, children = self.filled(name), node.children
-            self.own[name] = node.guaranteed - filled if filled else node.guaranteed
+            self.own[name] = node.guaranteed - self.filled(name)
+            children = node.children
             left = (max(self.own[one.name], self.inside[one.name]) for one in children)
             self.inside[name] = total(left) if children else NO_CARD
 
@@ -291,15 +291,8 @@ class Guarantees:
     def _to_fill(self, tree: GroupTree, gpu_type: str) -> _Left:
         holdings, held = self._holdings, self._holdings.position(gpu_type).held
         if self._with_jobs:
-            return _Left(tree, lambda name: _sum(held[name], holdings.jobs_filling(name, gpu_type)))
+            return _Left(tree, lambda name: held[name] + holdings.jobs_filling(name, gpu_type))
         return _Left(tree, held.__getitem__)
-
-
-def _sum(cards: Fraction, more: Fraction) -> Fraction:
-    """Return both together; most often one is nothing, and the other need not be made anew."""
-    if not more:
-        return cards
-    return cards + more if cards else more
 
 
 def _any(tree: GroupTree) -> bool:
