@@ -154,7 +154,7 @@ MUTANTS: Final = (
         15,
         "a stream of changes outlives its token",
         _CHANGES,
-        " and await self._is_still(caller):",
+        " and await self.is_still(caller):",
         ":",
         (f"{_STREAM}::test_the_stream_ends_when_the_token_is_no_good_any_more",),
     ),
