@@ -11,7 +11,8 @@ export function PlainTable(props: {
   }
   const [first = '', ...others] = props.columns;
   return (
-    <div className="table-frame">
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- who has keys alone scrolls it, too
+    <div className="table-frame" tabIndex={0} role="group" aria-label={props.label}>
       <table className="report-table" aria-label={props.label}>
         <thead>
           <tr>
