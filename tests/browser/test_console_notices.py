@@ -60,7 +60,7 @@ def tell(page: Page, to: str, name: str, text: str) -> None:
     """Write a notice, and see it in the list."""
     page.get_by_role("button", name="Write a notice…").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("To", exact=True).select_option(label=to)
+    dialog.get_by_role("combobox", name="To", exact=True).select_option(label=to)
     dialog.get_by_label("Name").fill(name)
     dialog.get_by_label("What is told").fill(text)
     dialog.get_by_role("button", name="Tell").click()

@@ -164,7 +164,7 @@ def test_an_admin_reads_prints_and_takes_along_a_week_by_group(admin):
         written = Path(downloading.value.path()).read_text(encoding="utf-8")
         assert written.startswith(opening)
         assert "Group vision" in written
-    page.get_by_label("Group", exact=True).select_option("vision")
+    page.get_by_role("combobox", name="Group", exact=True).select_option("vision")
     expect(groups).to_have_count(1)
     assert "group=vision" in page.url
     # No way out is set on this machine, and it says so.
