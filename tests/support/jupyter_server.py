@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from sublet_quota.wire.environment import SliceEndpoints, slice_environment
 from tornado.httpclient import HTTPClientError, HTTPResponse
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from tests.support.fake_hub_service import FakeHubService, fake_hub_service
 from tests.support.fake_tenant_socket import FakeAgent, fake_agent
+from tests.support.lab_bodies import lease
 from tests.support.ports import free_port
-from tests.support.real_kernels import RunningKernel, slice_environment
+from tests.support.real_kernels import RunningKernel
 
 TOKEN = "page-token"  # noqa: S105
 WITHIN_S = 120.0
@@ -138,7 +140,10 @@ async def jupyter_server(
 
 @dataclass
 class Surroundings:
-    """One server for all tests, since it takes seconds to start, between its two neighbours."""
+    """One server for all tests, since it takes seconds to start, between its two neighbours.
+
+    It has the variables that a spawner gives a server with a slice.
+    """
 
     server: JupyterServer
     agent: FakeAgent
@@ -149,9 +154,9 @@ class Surroundings:
 async def server_in_surroundings(folder: Path) -> AsyncIterator[Surroundings]:
     with fake_hub_service() as service:
         async with fake_agent(folder / "agent.sock") as agent:
+            endpoints = SliceEndpoints(str(agent.path), service.url)
             environment = {
-                **slice_environment(agent.path),
-                "SUBLET_SERVICE_URL": service.url,
+                **slice_environment(lease(slice_id="slice-1"), endpoints),
                 "JUPYTERHUB_API_TOKEN": HUB_TOKEN,
                 "JUPYTERHUB_SERVER_NAME": "big",
             }

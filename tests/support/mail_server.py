@@ -122,7 +122,9 @@ class _Conversation:
 
     async def _take(self) -> None:
         await self._say("354 go on")
-        raw = (await self._reader.readuntil(b"\r\n.\r\n")).removesuffix(b".\r\n")
+        sent = (await self._reader.readuntil(b"\r\n.\r\n")).removesuffix(b".\r\n")
+        # A line that begins with a dot is sent with one more.
+        raw = sent.replace(b"\r\n..", b"\r\n.")
         message = message_from_bytes(raw, policy=policy.default)
         self._server.taken.append(
             TakenMail(self._sender, tuple(self._to), message, raw, self._secured, self._user)

@@ -158,7 +158,7 @@ def exposed(folder: Path) -> dict[str, set[str]]:
 
 def _let_everything_happen(world: MetricWorld) -> None:
     lab = GroupName("lab")
-    world.cards(2, utilisation_percent=50, energy_mj=1000)
+    world.cards(2, utilisation_percent=50, energy_mj=1000, temperature_c=40)
     held = world.hold("s", group=lab, lent_since=world.now, called_back_since=world.now)
     others = world.hold("s2", group=GroupName("other"), called_back_since=world.now)
     told = slice_event(EventKind.SLICE_STARTED, held, world.now)

@@ -165,4 +165,5 @@ def _notice(
         made_at=made.made_at,
         until=made.until,
         report=lambda: part_of(report, groups).model_dump_json(),
+        part=groups,
     )

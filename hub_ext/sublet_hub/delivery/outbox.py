@@ -44,6 +44,8 @@ class Notice:
     until: datetime
     report: Callable[[], str] = field(default=str, compare=False)
     """Writes the week's report that goes out with it, if any: asked only for what is new."""
+    part: frozenset[str] | None = None
+    """The groups that the report is of; ``None``: all. Of others it is written anew."""
 
     @property
     def delivery_id(self) -> str:
@@ -68,6 +70,8 @@ class Outbox:
         self._now = now
         self.weeks = weeks
         self._is_full = False
+        self._parts: dict[str, frozenset[str] | None] = {}
+        """Of which groups each report that waits was written, since the start."""
 
     @property
     def channels(self) -> Collection[Channel]:
@@ -87,13 +91,32 @@ class Outbox:
             if each.waits and each.delivery_id not in current and (reports_known or not each.report)
         ]
         self._store.drop(*moot)
+        self._write_anew(current)
         new = [each for name, each in current.items() if name not in self._store.kept]
         room = MOST_KEPT - len(self._store.kept)
         if len(new) > room and not self._is_full:
             _LOG.warning("%d notices wait to be sent: no more are taken in", MOST_KEPT)
         self._is_full = len(new) > room
         now = self._now()
-        self._store.add(*(_delivery(each, now) for each in new[: max(0, room)]))
+        added = new[: max(0, room)]
+        self._store.add(*(_delivery(each, now) for each in added))
+        self._parts |= {each.delivery_id: each.part for each in added}
+
+    def _write_anew(self, current: Mapping[str, Notice]) -> None:
+        """Have reports that wait tell of the groups that are their receivers' now, no others."""
+        waiting = {
+            name: current[name].part
+            for name, each in self._store.kept.items()
+            if each.waits and each.report and name in current
+        }
+        others = [
+            name
+            for name, part in waiting.items()
+            if name not in self._parts or self._parts[name] != part
+        ]
+        kept = self._store.kept
+        self._store.keep(*(replace(kept[e], report=current[e].report()) for e in others))
+        self._parts = waiting
 
     async def send_due(self, channel: Channel) -> None:
         """Try those of one way whose time has come, some at once.

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
-from sublet_quota.closed_loop.asks.spelling import FORMULAS
+from sublet_quota.names.formulas import FORMULAS
 from sublet_quota.wire.schema import CONTROLS
 
 _WIDTH_OF_FILES = 200

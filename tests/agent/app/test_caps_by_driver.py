@@ -94,8 +94,9 @@ def test_what_was_limited_comes_back_whole_and_is_limited_again(world):
     told(world, DriverLimit.KEPT)
     digest = ada.enter_and_fill(45, 1)
     world.serve_too(world.job("j", 60))
+    # The limit is lifted, and told as such, before the process is paused and then moved.
+    world.until(lambda: world.truth(ada.pid) == "checkpointed")
     told(world, DriverLimit.MOVING)
-    assert world.truth(ada.pid) == "checkpointed"
     assert ada.enter_and_digest() == digest
     told(world, DriverLimit.KEPT)
     assert is_refused(ada, 6)

@@ -180,7 +180,7 @@ async def test_what_is_over_for_days_is_forgotten_and_what_may_be_told_still_is_
     assert not post.store.kept
 
 
-async def test_a_report_is_written_once_and_kept_until_it_was_sent(post: Post) -> None:
+async def test_a_report_is_written_once_a_start_and_kept_until_it_was_sent(post: Post) -> None:
     written: list[str] = []
 
     def write() -> str:
@@ -190,13 +190,31 @@ async def test_a_report_is_written_once_and_kept_until_it_was_sent(post: Post) -
     report = replace(TO_ADA, report=write)
     for _ in range(3):
         post.outbox.take([report])
-    post.restart()
-    post.outbox.take([report])
     (kept,) = post.store.kept.values()
     assert (written, kept.report) == (["{}"], "{}")
+    post.restart()
+    for _ in range(3):
+        post.outbox.take([report])
+    # Who its receivers were before is not kept.
+    assert written == ["{}", "{}"]
     await post.send()
     (kept,) = post.store.kept.values()
     assert (kept.was_sent, kept.report) == (True, "")
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_report_that_waits_tells_of_no_group_that_is_its_receivers_no_more(
+    post: Post, *, restarts: bool
+) -> None:
+    post.mail.answer = Undelivered.TRY_LATER
+    of_two = replace(TO_ADA, report=lambda: "nlp, vision", part=frozenset({"nlp", "vision"}))
+    post.outbox.take([of_two])
+    assert await post.send() == 1
+    if restarts:
+        post.restart()
+    post.outbox.take([replace(TO_ADA, report=lambda: "nlp", part=frozenset({"nlp"}))])
+    (kept,) = post.store.kept.values()
+    assert (kept.report, kept.attempts, kept.waits) == ("nlp", 1, True)
 
 
 async def test_while_it_is_not_known_to_whom_reports_go_those_that_wait_are_not_dropped(

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_hub.usage.csv_table import csv_table
-from sublet_quota.closed_loop.asks.spelling import FORMULAS, read_cell
+from sublet_quota.closed_loop.asks.spelling import read_cell
+from sublet_quota.names.formulas import FORMULAS
 
 FORMULA = "=HYPERLINK(0)"
 BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")

@@ -19,6 +19,7 @@ from sublet_hub.web.routes.table import ROUTES
 from sublet_quota.wire.announcements import AnnouncementRequest, WithdrawalRequest
 from sublet_quota.wire.api import KeepRequest, LendingSwitch, PodStarted, SliceRequest, SliceStarted
 from sublet_quota.wire.closings import ClosingRequest, OpeningRequest
+from sublet_quota.wire.deliveries import ReportTrialRequest
 from sublet_quota.wire.evictions import EvictionRequest
 from sublet_quota.wire.jobs import JobRequest
 from sublet_quota.wire.quota import KeptIn
@@ -108,6 +109,7 @@ EXAMPLES: dict[type, dict[str, Any]] = {
     LendingSwitch: {"lending": True},
     ApplyRequest: {"text": "everyone: {}", "reason": "a course", "expect": 1},
     PreviewRequest: {"text": "everyone: {}"},
+    ReportTrialRequest: {},
     RollbackRequest: {"revision": 1, "reason": "too much", "expect": 1},
     PodStarted: {"pod_uid": "u", "namespace": "n", "pod_name": "p"},
     ResizeRequest: {"memory_mib": 1024},

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from sublet_quota.closed_loop.asks.asked import AskedJob, CardSpeeds, Cell, Manner
 from sublet_quota.closed_loop.asks.change_text import read_changes
 from sublet_quota.closed_loop.asks.spelling import (
-    FORMULAS,
     read_cell,
     read_groups,
     written_cell,
@@ -37,6 +36,7 @@ from sublet_quota.closed_loop.history.replay import NoCardsError, cards_of, spee
 from sublet_quota.closed_loop.outcome.as_happened import as_happened
 from sublet_quota.closed_loop.outcome.truth import truth_of
 from sublet_quota.closed_loop.people import Habits, Person, days_of
+from sublet_quota.names.formulas import FORMULAS
 
 from tests.support.loop_cases import HOUR, MINUTE, MONDAY, TYPES, a_server, cards
 from tests.support.quota_documents import document

@@ -71,7 +71,21 @@ _REFUSED: Final = (
     "test_refusals_count_in_each_group_that_the_asker_is_a_member_of"
 )
 
+_OUTBOX: Final = "hub_ext/sublet_hub/delivery/outbox.py"
+_WAITS: Final = (
+    "tests/hub/delivery/test_outbox.py::"
+    "test_a_report_that_waits_tells_of_no_group_that_is_its_receivers_no_more"
+)
+
 MUTANTS: Final = (
+    Mutant(
+        6,
+        "a report that waits is sent with groups that its receiver administers no more",
+        _OUTBOX,
+        "        self._write_anew(current)\n",
+        "",
+        (_WAITS,),
+    ),
     Mutant(
         6,
         "an admin of a group sets what is not below it",

@@ -7,10 +7,8 @@ In the names of groups, which have blanks between them, a blank is written ``%20
 import re
 from typing import Final
 
-FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What some spreadsheet takes for the beginning of a formula, or passes over before one; the last
-four are the first ones as wide as a Chinese character.
-"""
+from sublet_quota.names.formulas import FORMULAS
+
 _MARKED: Final = (*FORMULAS, "'")
 _SEPARATORS: Final = frozenset(',;\t"\r\n')
 """What may part cells: many a spreadsheet goes by a semicolon, or by tabs."""
