@@ -1,4 +1,4 @@
-"""The unit tests of the JupyterLab extension and of the console, as their own tools run them."""
+"""The unit tests of both front ends and of what they share, as their own tools run them."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def npm_run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     npm = shutil.which("npm", path=PATH)
     if npm is None:
         pytest.skip("npm is missing: `make setup` brings it")
-    if not (folder / "node_modules").is_dir():
+    if not (ROOT / "node_modules").is_dir():
         pytest.skip("the packages of the front end are missing: `make setup` brings them")
     return subprocess.run(
         [npm, "run", "--silent", script],
@@ -31,7 +31,7 @@ def npm_run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("folder", ["labextension", "hub_ext/console"])
+@pytest.mark.parametrize("folder", ["labextension", "labextension/format", "hub_ext/console"])
 def test_the_front_end_s_own_tests_pass(folder: str) -> None:
     ran = npm_run(ROOT / folder, "test")
     assert ran.returncode == 0, ran.stdout + ran.stderr
