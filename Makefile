@@ -22,11 +22,15 @@ MUTANTS_OPTIONS ?=
 WORKERS ?= 4
 
 DEVELOPMENT_LOCKS := $(foreach each,build node development,.ci/locks/$(each).txt)
+# One npm workspace: both front ends, and what they share.
+NPM_PACKAGES := node_modules/.package-lock.json
+NPM_SOURCES := package.json package-lock.json labextension/format/package.json \
+	$(shell find labextension/format/src -type f)
 LAB := labextension/dist/package.json
-LAB_SOURCES := $(shell find labextension/src labextension/style labextension/schema -type f) \
-	$(wildcard labextension/*.json labextension/scripts/*)
+LAB_SOURCES := $(NPM_SOURCES) $(shell find labextension/src labextension/style labextension/schema -type f) \
+	$(wildcard labextension/*.json labextension/*.cjs labextension/scripts/*)
 CONSOLE := hub_ext/sublet_hub/web/console/dist/manifest.json
-CONSOLE_SOURCES := $(shell find hub_ext/console/src labextension/src/format -type f) \
+CONSOLE_SOURCES := $(NPM_SOURCES) $(shell find hub_ext/console/src -type f) \
 	$(wildcard hub_ext/console/*.json hub_ext/console/*.ts hub_ext/console/scripts/*) quota/quota.schema.json
 
 # A test process that dies ends the run: xdist's replacement may wait for ever for its last test.
@@ -110,6 +114,7 @@ check-of-tests:
 	@.ci/timed "collection of tests" .ci/silent-if-good $(BIN)/python -m pytest --collect-only --quiet
 
 check-of-front-end:
+	@.ci/timed "checks of what the front ends share" npm run --silent --prefix labextension/format check
 	@.ci/timed "checks of the front end" npm run --silent --prefix labextension check
 	@.ci/timed "checks of the console" npm run --silent --prefix hub_ext/console check
 	@.ci/timed "the console's types of the API" env PYTHON=python npm run --silent --prefix hub_ext/console types:check
@@ -156,8 +161,7 @@ audit: setup ## Ask for known faults of all that is locked (AUDIT_OPTIONS=--requ
 	$(BIN)/python .ci/supply/audit.py $(AUDIT_OPTIONS)
 
 clean: ## Remove what setup made
-	rm -rf labextension/dist labextension/lib labextension/node_modules
-	rm -rf $(dir $(CONSOLE)) hub_ext/console/node_modules
+	rm -rf labextension/dist labextension/lib $(dir $(CONSOLE)) node_modules
 	rm -rf $(VENV) .venv-z2jh .sublet demo-output browser-output card-report .mypy_cache .ruff_cache .pytest_cache .hypothesis sbom
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt $(DEVELOPMENT_LOCKS) .ci/own-constraints .ci/create-venv .ci/install-node
@@ -172,12 +176,16 @@ $(BIN)/configurable-http-proxy: $(VENV)/.ready .ci/install-proxy .ci/locks/proxy
 	@.ci/timed proxy .ci/install-proxy "$(VENV)"
 	touch -c $@
 
+$(NPM_PACKAGES): package-lock.json .ci/install-npm-packages | $(VENV)/.ready
+	@.ci/timed "npm's packages" .ci/install-npm-packages "$(VENV)"
+	touch -c $@
+
 # Installing the package builds and copies the extension; this does it again when its sources change.
-$(LAB): $(LAB_SOURCES) .ci/build-labextension | $(VENV)/.ready
+$(LAB): $(LAB_SOURCES) .ci/build-labextension | $(VENV)/.ready $(NPM_PACKAGES)
 	@.ci/timed "JupyterLab extension" .ci/build-labextension "$(VENV)"
 	touch $@
 
 # It lies in the package itself, which is installed as it lies here.
-$(CONSOLE): $(CONSOLE_SOURCES) .ci/build-console | $(VENV)/.ready
+$(CONSOLE): $(CONSOLE_SOURCES) .ci/build-console | $(VENV)/.ready $(NPM_PACKAGES)
 	@.ci/timed console .ci/build-console "$(VENV)"
 	touch $@

@@ -4,7 +4,7 @@ import hooks from 'eslint-plugin-react-hooks';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist', 'lib', 'node_modules', 'sublet_lab', 'etc'] },
+  { ignores: ['dist', 'lib', 'sublet_lab', 'etc'] },
   js.configs.recommended,
   {
     files: ['**/*.{ts,tsx}'],
@@ -40,5 +40,9 @@ export default tseslint.config(
   {
     files: ['scripts/**', '*.mjs'],
     languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } }
+  },
+  {
+    files: ['*.cjs'],
+    languageOptions: { globals: { module: 'writable' } }
   }
 );

@@ -1,8 +1,9 @@
 """Write what Sublet is made of as CycloneDX documents (JSON, 1.6), from the locks alone.
 
-A document for each lock, and one for each of npm's: JupyterLab's extension, console, and proxy. The
-same locks give the same bytes: there is no date and no random number in them. What npm calls a
-package of development (it builds, and is not in what is built) has the scope ``excluded``.
+A document for each lock of pip's, and one for each part that npm builds: JupyterLab's extension,
+console (both from the workspace's lock), and proxy. The same locks give the same bytes: there is no
+date and no random number in them. What only a development needs (it builds, and is not in what is
+built) has the scope ``excluded``.
 """
 
 import argparse
@@ -16,13 +17,20 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from locked import FOLDER, LockError, read, wanted
+from npm_lock import led_to
 
 ROOT: Final = Path(__file__).parents[2]
 NPM: Final = {
-    "labextension": ROOT / "labextension" / "package-lock.json",
-    "console": ROOT / "hub_ext" / "console" / "package-lock.json",
+    "front-ends": ROOT / "package-lock.json",
     "proxy": FOLDER / "proxy" / "package-lock.json",
 }
+"""Npm's locks."""
+BUILT_BY_NPM: Final = {
+    "labextension": ("front-ends", "labextension"),
+    "console": ("front-ends", "hub_ext/console"),
+    "proxy": ("proxy", ""),
+}
+"""The parts, each with its lock and its folder in there."""
 PYTHONS: Final = ("3.11.0", "3.11.99", "3.12.99", "3.13.99", "3.14.99")
 """Those that may run Sublet; where a condition names a patch of one, its oldest and newest."""
 MACHINES: Final = ("x86_64", "aarch64")
@@ -61,12 +69,12 @@ def of_pypi(text: str) -> Iterator[dict[str, Any]]:
         yield _component(name, str(version), f"pkg:pypi/{name}@{version}", hashes)
 
 
-def of_npm(text: str) -> Iterator[dict[str, Any]]:
-    """Yield the components that an npm lock's text names."""
+def of_npm(text: str, folder: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the components that a folder of an npm lock's text leads to."""
     found: dict[str, dict[str, Any]] = {}
-    for path, told in json.loads(text)["packages"].items():
-        if not path or told.get("link"):
-            continue
+    packages = json.loads(text)["packages"]
+    for path, needed in led_to(packages, folder):
+        told = packages[path]
         name = told.get("name") or path.rpartition("node_modules/")[2]
         if "integrity" not in told:
             message = f"{path} has no hash in npm's lock"
@@ -76,7 +84,7 @@ def of_npm(text: str) -> Iterator[dict[str, Any]]:
         hashes = [{"alg": algorithm.upper().replace("SHA", "SHA-"), "content": content}]
         purl = f"pkg:npm/{quote(name, safe='/')}@{told['version']}"
         one = _component(name, told["version"], purl, hashes)
-        one["scope"] = "excluded" if told.get("dev") else "required"
+        one["scope"] = "required" if needed else "excluded"
         # The same package may lie in several places: needed in one of them, it is needed.
         if purl not in found or one["scope"] == "required":
             found[purl] = one
@@ -109,8 +117,8 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every document with its name."""
     for lock in sorted(FOLDER.glob("*.txt")):
         yield lock.stem, document(lock.stem, of_pypi(lock.read_text()))
-    for name, path in NPM.items():
-        yield name, document(name, of_npm(path.read_text()))
+    for name, (lock, folder) in BUILT_BY_NPM.items():
+        yield name, document(name, of_npm(NPM[lock].read_text(), folder))
 
 
 def _component(name: str, version: str, purl: str, hashes: list[dict[str, str]]) -> dict[str, Any]:

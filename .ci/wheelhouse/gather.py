@@ -34,8 +34,7 @@ MOST_BYTES: Final = 60 * 1024 * 1024
 MADE_OF: Final = (
     "pyproject.toml",
     ".ci/constraints.txt",
-    "labextension/package-lock.json",
-    "hub_ext/console/package-lock.json",
+    "package-lock.json",
 )
 """What must be the same in a checkout that is set up from the wheelhouse."""
 _HEADERS: Final = 4096

@@ -4,7 +4,7 @@ import hooks from 'eslint-plugin-react-hooks';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['node_modules', 'src/api/generated.ts'] },
+  { ignores: ['src/api/generated.ts'] },
   js.configs.recommended,
   {
     files: ['**/*.{ts,tsx}'],

@@ -13,13 +13,6 @@ export default defineConfig({
   // The page says where its files are: below the service's own address, wherever that is.
   base: './',
   plugins: [licences()],
-  resolve: {
-    alias: {
-      // What page and Lab both need, and the one type of JupyterLab's that it names.
-      '@sublet-lab': here('../../labextension/src'),
-      '@jupyterlab/translation': here('src/words/translation.ts')
-    }
-  },
   build: {
     outDir: here('../sublet_hub/web/console/dist'),
     emptyOutDir: true,

@@ -1,10 +1,10 @@
+import { clock } from '@sublet-lab/format/quantities';
 import { describe, expect, test } from 'vitest';
 
 import { ApiError } from '../src/api/client';
 import { readLineWait, type LineWait } from '../src/api/line';
 import { Reader } from '../src/api/reader';
 import { readSlice } from '../src/api/share';
-import { clock } from '../src/format/quantities';
 import { SeenChanges } from '../src/model/changes';
 import { share, slice } from './support/answers';
 import { api, freshPanels, page, panel } from './support/freshPanel';

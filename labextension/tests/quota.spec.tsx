@@ -1,6 +1,6 @@
+import { moment } from '@sublet-lab/format/quantities';
 import { describe, expect, test } from 'vitest';
 
-import { moment } from '../src/format/quantities';
 import { groupShare, rank, share, slice } from './support/answers';
 import { api, freshPanels, page, panel } from './support/freshPanel';
 import { doing, openPanel, part } from './support/page';

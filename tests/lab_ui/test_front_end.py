@@ -1,4 +1,4 @@
-"""The unit tests of the JupyterLab extension and of the console, as their own tools run them."""
+"""The unit tests of both front ends and of what they share, as their own tools run them."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def npm_run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     npm = shutil.which("npm", path=PATH)
     if npm is None:
         pytest.skip("npm is missing: `make setup` brings it")
-    if not (folder / "node_modules").is_dir():
+    if not (ROOT / "node_modules").is_dir():
         pytest.skip("the packages of the front end are missing: `make setup` brings them")
     return subprocess.run(
         [npm, "run", "--silent", script],
@@ -31,7 +31,7 @@ def npm_run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("folder", ["labextension", "hub_ext/console"])
+@pytest.mark.parametrize("folder", ["labextension", "labextension/format", "hub_ext/console"])
 def test_the_front_end_s_own_tests_pass(folder: str) -> None:
     ran = npm_run(ROOT / folder, "test")
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -46,7 +46,11 @@ def test_the_built_console_has_the_licences_of_what_is_in_it() -> None:
     told = ROOT / "hub_ext/sublet_hub/web/console/dist/third-party-licences.txt"
     if not told.parent.is_dir():
         pytest.skip("the console is not built: `make setup` does it")
-    packages = json.loads((ROOT / "hub_ext/console/package.json").read_text())["dependencies"]
+    named = json.loads((ROOT / "hub_ext/console/package.json").read_text())["dependencies"]
+    locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    # What is the workspace's own has Sublet's licence.
+    packages = [each for each in named if not locked[f"node_modules/{each}"].get("link")]
+    assert len(packages) == len(named) - 1
     text = told.read_text()
     for name in packages:
         licence = r"(MIT|ISC|BSD-3-Clause)"

@@ -1,5 +1,6 @@
 """What an sdist and the wheel made of it have: both front ends, whole, and without npm."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ BUILT = {
     "labextension/dist/": "sublet-0.1.0.data/data/share/jupyter/labextensions/sublet-lab/",
     "hub_ext/sublet_hub/web/console/dist/": "sublet_hub/web/console/dist/",
 }
+WORKSPACE = json.loads((ROOT / "package.json").read_text())["workspaces"]
 
 
 def build(target: str, folder: Path, into: Path, **environment: str) -> Path:
@@ -42,6 +44,10 @@ def test_the_wheel_of_an_sdist_has_both_front_ends_and_needs_no_npm(tmp_path: Pa
         packed.extractall(tmp_path, **safely)  # type: ignore[arg-type] # noqa: S202
     assert not [each for each in names if "node_modules" in each or ".venv" in each]
     unpacked = tmp_path / sdist.name.removesuffix(".tar.gz")
+    # Who changes a front end in it builds it by the same lock.
+    manifests = {f"{folder}/package.json" for folder in WORKSPACE}
+    for each in {"package.json", "package-lock.json", "labextension/rspack.config.cjs", *manifests}:
+        assert f"{unpacked.name}/{each}" in names
     # As on a machine that has neither node nor npm.
     wheel = build("wheel", unpacked, tmp_path / "wheel", PATH=str(tmp_path))
     with zipfile.ZipFile(wheel) as packed_wheel:

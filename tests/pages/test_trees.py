@@ -19,6 +19,7 @@ TREES = {
     "hub_ext/sublet_procfs": "hub_ext/sublet_procfs/README.md",
     "labextension/sublet_lab": "labextension/README.md",
     "labextension/src": "labextension/README.md",
+    "labextension/format/src": "labextension/format/README.md",
     "hub_ext/console/src": "hub_ext/console/README.md",
 }
 LINE = re.compile(r"^(?P<indent>(?:  )+)(?P<name>\S+) +(?P<what>\S.*)$")

@@ -17,8 +17,7 @@ from tests.security.mutant import ROOT
 _PACKAGES_IN: Final = ("quota", "spawner", "hub_ext", "labextension")
 _BUILT: Final = (
     "labextension/dist",
-    "labextension/node_modules",
-    "hub_ext/console/node_modules",
+    "node_modules",
     "hub_ext/sublet_hub/web/console/dist",
     ".venv-z2jh",
 )

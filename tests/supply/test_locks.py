@@ -4,6 +4,7 @@ import json
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import lock
 import locked
@@ -118,15 +119,23 @@ def test_two_versions_for_one_machine_are_refused() -> None:
         locked.wanted(locked.read(text), ENVIRONMENTS[0])
 
 
+def resolved(link: dict[str, Any]) -> str:
+    return str(link["resolved"])
+
+
 @pytest.mark.parametrize("name", sbom.NPM)
 def test_npm_s_locks_have_hashes_and_no_address_of_a_registry(name: str) -> None:
     told = json.loads(sbom.NPM[name].read_text())["packages"]
-    packages = {path: each for path, each in told.items() if path and not each.get("link")}
+    links = {path: each for path, each in told.items() if each.get("link")}
+    packages = {p: each for p, each in told.items() if "node_modules/" in p and p not in links}
     assert [path for path, each in packages.items() if "integrity" not in each] == []
     assert [path for path, each in packages.items() if "resolved" in each] == []
-    wanted = json.loads(sbom.NPM[name].with_name("package.json").read_text())
-    assert told[""].get("dependencies", {}) == wanted.get("dependencies", {})
-    assert told[""].get("devDependencies", {}) == wanted.get("devDependencies", {})
+    own = set(told) - set(packages) - set(links)
+    assert own == {"", *told[""].get("workspaces", ())} == {"", *map(resolved, links.values())}
+    for folder in sorted(own):
+        wanted = json.loads((sbom.NPM[name].parent / folder / "package.json").read_text())
+        for kind in ("dependencies", "devDependencies", "workspaces"):
+            assert told[folder].get(kind, {}) == wanted.get(kind, {}), "npm install"
 
 
 @pytest.mark.parametrize("script", ["create-venv", "create-hub-of-z2jh", "install-pytorch"])

@@ -14,7 +14,7 @@ SERVICE = "/services/sublet/"
 NARROW = {"width": 360, "height": 800}
 FILL = "import sublet_agent.simulated.client as gpu\nheld = gpu.allocate(gib={gib})"
 COMPUTE = "while True:\n    gpu.compute(seconds=0.2)"
-AXE = Path(__file__).parents[2] / "hub_ext/console/node_modules/axe-core/axe.min.js"
+AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 _SERIOUS = {"serious", "critical"}
 
 

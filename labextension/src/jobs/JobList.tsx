@@ -1,11 +1,11 @@
 /** My training jobs: those that are under way first, then the latest that ended. */
+import { moment } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import { hasEnded, underWay, type Job } from '../api/jobs';
 import { Button, useSteady } from '../controls/button';
 import { ProgressBar } from '../controls/bar';
 import { Said, Section, Sign, useAction, type PageContext } from '../controls/pageContext';
-import { moment } from '../format/quantities';
 import { jobIcon } from '../controls/icons';
 import { isStopped, limitLine, progressOf, stateLine, stateWord } from './words';
 

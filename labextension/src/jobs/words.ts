@@ -1,8 +1,8 @@
 /** A job's state in words, the same in the panel, the Running tab and the log. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { limit, moment, secondsBetween, sentence, span } from '@sublet-lab/format/quantities';
 
 import { hasEnded, type Job } from '../api/jobs';
-import { limit, moment, secondsBetween, sentence, span } from '../format/quantities';
 
 /** One or two words, told beside the icon. */
 export function stateWord(job: Job, trans: TranslationBundle): string {

@@ -1,12 +1,12 @@
 /** How things stand with my slice, as one value: what the status bar and the panel's head show. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { clock, gib, ofGib, secondsBetween, span } from '@sublet-lab/format/quantities';
 
 import type { ShareKept } from '../api/kept';
 import type { LocalShare, Move } from '../api/local';
 import type { SliceInfo } from '../api/share';
 import type { SliceWarning } from '../api/sliceWarnings';
 import type { Standing } from '../api/standing';
-import { clock, gib, ofGib, secondsBetween, span } from '../format/quantities';
 import type { ShareModel } from './share';
 import type { Seen } from './watch';
 

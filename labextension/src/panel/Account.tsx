@@ -1,11 +1,11 @@
 /** What one group, or I, hold of what is guaranteed and allowed; and which line says so. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { cardNumber, cards, gib } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { GroupShare, JobsShare, RightLine, TypeShare } from '../api/quota';
 import { UseBar } from '../controls/bar';
 import type { PageContext } from '../controls/pageContext';
-import { cardNumber, cards, gib } from '../format/quantities';
 
 export function Account(props: {
   page: PageContext;

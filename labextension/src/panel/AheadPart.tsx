@@ -5,12 +5,12 @@
  * beside its button. What puts off an end of another server of mine is done there, or on the page
  * of the hub: this server's token acts for this server alone.
  */
+import { inLocalTime, moment } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { Ahead } from '../api/ahead';
 import { warningIcon } from '../controls/icons';
 import { Section, Sign, type PageContext } from '../controls/pageContext';
-import { inLocalTime, moment } from '../format/quantities';
 import type { ShareModel } from '../model/share';
 
 const WITH_THE_SLICE: readonly string[] = ['server-idle', 'keep-ends'];

@@ -1,9 +1,9 @@
 /** What admins, and Sublet itself, tell me, until it ends. */
+import { inLocalTime, moment } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import { warningIcon } from '../controls/icons';
 import { Sign, type PageContext } from '../controls/pageContext';
-import { inLocalTime, moment } from '../format/quantities';
 import { aheadApart } from './AheadPart';
 
 export function Announcements(props: { page: PageContext; now: Date }): React.JSX.Element {

@@ -1,12 +1,12 @@
 /** What is spent of a budget, what is left, and when there are hours again. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { decimal, moment } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { BudgetShare } from '../api/quota';
 import { UseBar } from '../controls/bar';
 import { warningIcon } from '../controls/icons';
 import { Sign, type PageContext } from '../controls/pageContext';
-import { decimal, moment } from '../format/quantities';
 
 export function BudgetBar(props: {
   page: PageContext;

@@ -1,8 +1,8 @@
 /** The last hour of my slice: memory, how busy the GPU was with it, and when it was lent. */
+import { clock, gib, span } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import { Section, type PageContext } from '../controls/pageContext';
-import { clock, gib, span } from '../format/quantities';
 import { shapesOf } from './historyShapes';
 
 const SIZE = { width: 300, height: 84 };

@@ -1,11 +1,11 @@
 /** That my server is ended if it stays idle: when, or why not, and beside it a button that puts it off. */
+import { moment, span } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { IdleSpared } from '../api/idle';
 import { warningIcon } from '../controls/icons';
 import { Button, useHeir } from '../controls/button';
 import { Said, Sign, useAction, type Action, type PageContext } from '../controls/pageContext';
-import { moment, span } from '../format/quantities';
 
 /** When it is ended; a warning, as soon as that is near. */
 export function IdlePart(props: { page: PageContext; now: Date }): React.JSX.Element {

@@ -1,8 +1,8 @@
 /** Keep my slice from being lent for a while, within what is left of that today. */
+import { moment, span } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import { Button, useHeir, useSteady } from '../controls/button';
-import { moment, span } from '../format/quantities';
 import type { ActionPart } from './SliceActions';
 
 const MINUTES: readonly number[] = [15, 30, 60, 120, 240];

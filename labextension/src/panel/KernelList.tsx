@@ -1,10 +1,10 @@
 /** What each of my kernels holds, and a way out for a cell that waits. */
+import { fileName, heldGib } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { KernelHolding } from '../api/local';
 import { Button, useHeir } from '../controls/button';
 import { Said, Section, useAction, type Action, type PageContext } from '../controls/pageContext';
-import { fileName, heldGib } from '../format/quantities';
 
 export function KernelList({ page }: { page: PageContext }): React.JSX.Element | null {
   const { trans, model } = page;

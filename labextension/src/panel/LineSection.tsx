@@ -1,4 +1,5 @@
 /** My servers that wait in line for a slice: where, until when, for whom, and how to leave. */
+import { inLocalTime, moment, sentence, serverName } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { LineWait } from '../api/line';
@@ -12,7 +13,6 @@ import {
   type Action,
   type PageContext
 } from '../controls/pageContext';
-import { inLocalTime, moment, sentence, serverName } from '../format/quantities';
 
 export function LineSection({ page, now }: { page: PageContext; now: Date }): React.JSX.Element {
   const { trans, model } = page;

@@ -1,10 +1,10 @@
 /** That my slice moves to another card of its node, or has come from one within the last hour. */
+import { clock } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { SliceInfo } from '../api/share';
 import { Button, useHeir } from '../controls/button';
 import type { PageContext } from '../controls/pageContext';
-import { clock } from '../format/quantities';
 
 export function MovingNote({ page }: { page: PageContext }): React.JSX.Element | null {
   const { trans, model } = page;

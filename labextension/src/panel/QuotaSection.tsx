@@ -1,9 +1,9 @@
 /** What my group and I may hold and spend, what I could have now, and what I used this week. */
+import { decimal, gib, percent } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { Offer } from '../api/share';
 import { Section, Sign, type PageContext } from '../controls/pageContext';
-import { decimal, gib, percent } from '../format/quantities';
 import { doneIcon, failedIcon, waitingIcon } from '../controls/icons';
 import { Account } from './Account';
 import { BudgetBar } from './BudgetBar';

@@ -1,11 +1,11 @@
 /** Whether a slice is guaranteed or borrowed, in the words that were told. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { inLocalTime, moment } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { Rank } from '../api/rank';
 import { rankIcon } from '../controls/icons';
 import { Sign } from '../controls/pageContext';
-import { inLocalTime, moment } from '../format/quantities';
 
 /** The sign and word; `explained`: the meaning instead, which begins with the word. */
 export function RankSign(props: {

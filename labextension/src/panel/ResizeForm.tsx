@@ -1,13 +1,13 @@
 /** Another size for my slice: what it holds and what the quota allows are said beforehand. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { isCompute, isMemory, mibOf, milliOf } from '@sublet-lab/format/amounts';
+import { gib, gibNumber, heldGib } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { Resize } from '../api/client';
 import type { Situation } from '../model/situation';
 import { Button } from '../controls/button';
 import { Said, useAction, type PageContext } from '../controls/pageContext';
-import { isCompute, isMemory, mibOf, milliOf } from '../format/amounts';
-import { gib, gibNumber, heldGib } from '../format/quantities';
 
 export function ResizeForm(props: {
   page: PageContext;

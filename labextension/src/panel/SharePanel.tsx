@@ -2,12 +2,12 @@
 import { ReactWidget } from '@jupyterlab/ui-components';
 import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
+import { clock, gib, sentence, serverName } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import { JobSection } from '../jobs/JobList';
 import { situationOf } from '../model/situation';
 import { useModel, type PageContext } from '../controls/pageContext';
-import { clock, gib, sentence, serverName } from '../format/quantities';
 import { sliceIcon } from '../controls/icons';
 import { AheadPart } from './AheadPart';
 import { Announcements } from './Announcements';

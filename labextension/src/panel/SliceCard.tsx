@@ -1,5 +1,13 @@
 /** My slice: how it stands, what it holds, on which GPU, and what cannot be done with it. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import {
+  clock,
+  heldOfCap,
+  inLocalTime,
+  moment,
+  percent,
+  sentence
+} from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { CapKept } from '../api/kept';
@@ -7,7 +15,6 @@ import type { SliceWarning } from '../api/sliceWarnings';
 import type { Situation } from '../model/situation';
 import { ProgressBar, UseBar, type Part } from '../controls/bar';
 import { Sign, type PageContext } from '../controls/pageContext';
-import { clock, heldOfCap, inLocalTime, moment, percent, sentence } from '../format/quantities';
 import { standingIcon, warningIcon } from '../controls/icons';
 import { IdlePart } from './IdlePart';
 import { MovingNote } from './MovingNote';

@@ -1,7 +1,7 @@
 /** Which files beside the notebook the job takes along. */
+import { bytes } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
-import { bytes } from '../format/quantities';
 import { Choice } from './fields';
 import { takenAmount, type Take } from './form';
 import type { PartProps } from './PromoteForm';

@@ -1,11 +1,11 @@
 /** The line at the foot of the promote dialog: when the job could start, as it is filled in now. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { limit, span } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { SubletApi } from '../api/client';
 import type { Forecast, JobRequest } from '../api/jobs';
 import { DecisionPart } from '../controls/decisionPart';
-import { limit, span } from '../format/quantities';
 
 const FORECAST_AFTER_MS = 400;
 

@@ -1,11 +1,11 @@
 /** The promote dialog's body: filled in sensibly, with a live forecast. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { limit } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { SubletApi } from '../api/client';
 import type { Decision } from '../api/decision';
 import { DecisionPart } from '../controls/decisionPart';
-import { limit } from '../format/quantities';
 import { Choice, Field, TextField } from './fields';
 import {
   longestRunOf,

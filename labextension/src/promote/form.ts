@@ -1,11 +1,11 @@
 /** The promote dialog's state as a value, what is wrong with it, and the request it stands for. */
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { isCompute, isMemory, mibOf, milliOf, numberOf } from '@sublet-lab/format/amounts';
+import { bytes, gibNumber } from '@sublet-lab/format/quantities';
 
 import type { JobRequest } from '../api/jobs';
 import type { NotebookInspection } from '../api/local';
 import type { Json } from '../api/reader';
-import { isCompute, isMemory, mibOf, milliOf, numberOf } from '../format/amounts';
-import { bytes, gibNumber } from '../format/quantities';
 import { fieldOf, isPython, typed, type ParameterField, type Readings } from './parameters';
 
 export type Take = 'nothing' | 'everything' | 'some';

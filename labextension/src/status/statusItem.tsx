@@ -1,13 +1,13 @@
 /** The status bar's item: `GPU 10 of 40 GiB`, how things stand, and a click to the panel. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
+import { clock, heldOfCap, inLocalTime, sentence } from '@sublet-lab/format/quantities';
 import * as React from 'react';
 
 import type { ShareModel } from '../model/share';
 import { situationOf, type Situation } from '../model/situation';
 import { ProgressBar } from '../controls/bar';
 import { Sign, useModel } from '../controls/pageContext';
-import { clock, heldOfCap, inLocalTime, sentence } from '../format/quantities';
 import { standingIcon, warningIcon } from '../controls/icons';
 
 export class StatusItem extends ReactWidget {

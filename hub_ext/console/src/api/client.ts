@@ -4,8 +4,9 @@
  * The browser's cookie says who asks. Whatever is asked bears `_xsrf` in a header: that cookie is
  * set for this path alone, so pages at other paths of the same origin do not know it.
  */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
+
 import { bundleOf } from '../words/bundle';
-import type { TranslationBundle } from '../words/translation';
 import type { paths } from './generated';
 import type { Problem } from './types';
 

@@ -1,9 +1,10 @@
 /** What somebody, or a group together, holds of what is guaranteed and allowed. */
+
 import { cardNumber, cards, gib } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 
 import type { GroupShare, TypeShare } from '../api/types';
 import { useConsole } from '../model/console';
-import type { TranslationBundle } from '../words/translation';
 import { Meter } from './Meter';
 
 export function ShareMeters({ share }: { share: GroupShare }): React.JSX.Element {

@@ -1,11 +1,11 @@
 /** All that the page knows: who looks, what the stream told, and what was asked. */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { createContext, useContext } from 'react';
 
 import { AskError, Client, messageOf } from '../api/client';
 import { Changes } from '../api/stream';
 import type { Announcement, Job, Lending, Share, Topic, Waits } from '../api/types';
 import { bundleOf } from '../words/bundle';
-import type { TranslationBundle } from '../words/translation';
 import { Question } from './asked';
 import { CardStore } from './cards';
 import type { Session } from './session';

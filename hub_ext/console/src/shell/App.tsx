@@ -1,10 +1,10 @@
 /** The frame of all views: the hub's bar, the views that this user has, and the one that is open. */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useEffect, useRef } from 'react';
 
 import { useConsole } from '../model/console';
 import { useStore } from '../model/store';
 import { viewNamed, viewsFor, type Audience, type View } from '../views';
-import type { TranslationBundle } from '../words/translation';
 import { useGroup } from './group';
 import { Notes } from './Notes';
 import { following, pathOf, usePlace } from './router';

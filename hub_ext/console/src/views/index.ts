@@ -1,6 +1,7 @@
 /** All views, in the order of the bar: a new one has a folder here, and a line below. */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
+
 import type { Session } from '../model/session';
-import type { TranslationBundle } from '../words/translation';
 import { CardsView } from './cards/CardsView';
 import { NoticesView } from './notices/NoticesView';
 import { Quotas } from './quotas/Quotas';

@@ -1,5 +1,5 @@
 /** The page's sentences in another language, where there is a catalogue; else as they are written. */
-import type { TranslationBundle } from './translation';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 
 /** By the sentence as it is written; of several forms those for one and for several. */
 export type Catalogue = Readonly<Record<string, readonly string[]>>;

@@ -1,9 +1,10 @@
 /** How a card stands: the same four words as the command `sublet gpus` has, and why. */
+
 import { inLocalTime } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 
 import type { Card } from '../../api/types';
 import type { Tone } from '../../controls/Tag';
-import type { TranslationBundle } from '../../words/translation';
 
 export type Health = 'open' | 'pause-only' | 'closed' | 'silent';
 export const HEALTHS: readonly Health[] = ['open', 'pause-only', 'closed', 'silent'];

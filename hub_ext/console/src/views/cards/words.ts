@@ -1,9 +1,10 @@
 /** The words for what slices do, where no part of the service says them. */
+
 import { gib, percent } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 
 import type { Slice } from '../../api/types';
 import { holdingOf, type Holding } from '../../model/holding';
-import type { TranslationBundle } from '../../words/translation';
 import { nameOfSlice } from './deeds';
 import type { Show, Sort } from './filter';
 

@@ -1,6 +1,7 @@
 /** To whom something can be told, and the words for that. */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
+
 import type { Announcement, AnnouncementRequest, Card } from '../../api/types';
-import type { TranslationBundle } from '../../words/translation';
 import { nameOf } from '../cards/deeds';
 
 export type Audience = AnnouncementRequest['audience'];

@@ -1,4 +1,5 @@
 /** The document as it is written: checked while typing, previewed, and applied with a reason. */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useEffect, useMemo, useState } from 'react';
 
 import { isConflict, messageOf } from '../../api/client';
@@ -6,7 +7,6 @@ import type { QuotaCheck, QuotaInForce } from '../../api/types';
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
 import { useQuery } from '../../shell/router';
-import type { TranslationBundle } from '../../words/translation';
 import { BehindNote } from './BehindNote';
 import { useCheck, type CheckedNow } from './check';
 import { Difference } from './Difference';

@@ -1,9 +1,9 @@
 /** Forms beside the text, for what is changed most: each writes into the document, and no more. */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useMemo, useState, type FormEvent } from 'react';
 
 import { Field } from '../../controls/Dialog';
 import { useConsole } from '../../model/console';
-import type { TranslationBundle } from '../../words/translation';
 import { UnreadableError } from './edits';
 import { EMPTY, KINDS, KINDS_WITHIN, wishOf, type Fields, type Kind } from './fields';
 import { dayAfter, groupsIn, namesOf, NoGroupError, typesIn, withWish } from './wishes';

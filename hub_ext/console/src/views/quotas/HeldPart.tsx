@@ -1,5 +1,6 @@
 /** Who of a group holds what, and which jobs of it there are, for its admins. */
 import { gib, percent } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useCallback, useMemo, useState } from 'react';
 
 import type { Job, Slice } from '../../api/types';
@@ -10,7 +11,6 @@ import { Question } from '../../model/asked';
 import { useConsole } from '../../model/console';
 import { holdingOf } from '../../model/holding';
 import { useStore } from '../../model/store';
-import type { TranslationBundle } from '../../words/translation';
 import { whereWord } from '../cards/words';
 
 export function HeldPart({ group }: { group: string }): React.JSX.Element {

@@ -1,9 +1,9 @@
 /** What past days would have been under a draft: asked for with a button, with progress and an end. */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useId, useState } from 'react';
 
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
-import type { TranslationBundle } from '../../words/translation';
 import type { Past, PastDays } from './past';
 import { PastReport } from './PastReport';
 

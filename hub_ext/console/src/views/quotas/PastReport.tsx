@@ -1,5 +1,6 @@
 /** What past days come to under both documents, who gains and loses, and how true that is. */
 import { decimal } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useMemo, useState } from 'react';
 
 import type {
@@ -13,7 +14,6 @@ import { Choice } from '../../controls/Choice';
 import { LongTable, type Column } from '../../controls/LongTable';
 import { Moment } from '../../controls/Moment';
 import { useConsole } from '../../model/console';
-import type { TranslationBundle } from '../../words/translation';
 import { refusalWord } from '../use/words';
 import { csvOf, difference, figure, linesOf, type PastLine } from './pastFigures';
 

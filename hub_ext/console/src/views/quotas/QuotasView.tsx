@@ -1,4 +1,5 @@
 /** Who holds what of the quotas, the document that says so, what it said before, and what is when. */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { lazy, Suspense, useEffect } from 'react';
 
 import type { QuotaInForce } from '../../api/types';
@@ -8,7 +9,6 @@ import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
 import { useGroup } from '../../shell/group';
 import { useQuery } from '../../shell/router';
-import type { TranslationBundle } from '../../words/translation';
 import { CalendarPart } from './CalendarPart';
 import { HeldPart } from './HeldPart';
 import { HistoryPart } from './HistoryPart';

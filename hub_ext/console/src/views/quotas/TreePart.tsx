@@ -1,5 +1,6 @@
 /** Every group with what it holds of its guarantee and its limits, and who has more than they may. */
 import { decimal } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useCallback, useMemo, useState } from 'react';
 
 import type { Excess, GroupNode, QuotaInForce, QuotaTree } from '../../api/types';
@@ -9,7 +10,6 @@ import { Tag } from '../../controls/Tag';
 import { usePolling } from '../../controls/usePolling';
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
-import type { TranslationBundle } from '../../words/translation';
 import type { Quotas } from './model';
 import { foundIn, isOver, keyOf, MOST_SHOWN } from './nodes';
 import { showLine } from './parts';

@@ -1,6 +1,7 @@
 /** The parts of the view, by which the address names them. */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
+
 import { setQuery } from '../../shell/router';
-import type { TranslationBundle } from '../../words/translation';
 
 export const PARTS = ['tree', 'document', 'history', 'calendar'] as const;
 /** Those of a group, for its admins. */

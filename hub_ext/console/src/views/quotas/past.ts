@@ -1,9 +1,10 @@
 /** What past days would have been under a draft: asked once, followed, and given up when not wanted. */
+import type { TranslationBundle } from '@sublet-lab/format/translation';
+
 import { messageOf, type Client } from '../../api/client';
 import { readEvents } from '../../api/events';
 import type { PastPlace, PastPreview, PastProblem, PastProgress } from '../../api/types';
 import { Store } from '../../model/store';
-import type { TranslationBundle } from '../../words/translation';
 
 /** The service tells something six times a minute. */
 const LONGEST_SILENCE_MS = 60_000;

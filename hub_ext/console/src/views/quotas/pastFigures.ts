@@ -1,8 +1,9 @@
 /** The figures of past days as lines of a table: in force, under the draft, and what differs. */
+
 import { decimal, span } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 
 import type { PastFigures, PastGroup, PastPreview, PastWaits } from '../../api/types';
-import type { TranslationBundle } from '../../words/translation';
 import { refusalWord } from '../use/words';
 
 export interface PastLine {

@@ -21,9 +21,9 @@ import {
   lineNumbers
 } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 
 import quotaSchema from '../../../../../quota/quota.schema.json';
-import type { TranslationBundle } from '../../words/translation';
 import { proposalsAt } from './completion';
 
 const COLOURS = HighlightStyle.define([

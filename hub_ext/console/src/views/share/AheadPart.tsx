@@ -1,12 +1,12 @@
 /** What will be taken from me unless something happens before, and the button that puts it off. */
 import { inLocalTime, span } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useRef, useState } from 'react';
 
 import { messageOf } from '../../api/client';
 import type { Ahead } from '../../api/types';
 import { Moment } from '../../controls/Moment';
 import { useConsole } from '../../model/console';
-import type { TranslationBundle } from '../../words/translation';
 
 const S_PER_MIN = 60;
 const USUAL_KEEP_MIN = 30;

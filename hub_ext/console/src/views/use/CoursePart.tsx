@@ -1,11 +1,11 @@
 /** The hours over time, as a chart and as the table that it is drawn from. */
 import { decimal } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useMemo, useState } from 'react';
 
 import { LongTable, type Column } from '../../controls/LongTable';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
-import type { TranslationBundle } from '../../words/translation';
 import type { Choice } from './choice';
 import { courseOf, KINDS, type Point } from './course';
 import { Part } from './Part';

@@ -1,5 +1,6 @@
 /** Limits by past use, for who sees all: which would have refused a small part of the hours. */
 import { cardNumber, decimal } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useMemo, useState } from 'react';
 
 import type { LimitsReport, ProposedLimit } from '../../api/types';
@@ -7,7 +8,6 @@ import { Choice as Select } from '../../controls/Choice';
 import { LongTable, type Column } from '../../controls/LongTable';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
-import type { TranslationBundle } from '../../words/translation';
 import { PERCENTS, type Choice } from './choice';
 import { Part } from './Part';
 import { nameWord } from './words';

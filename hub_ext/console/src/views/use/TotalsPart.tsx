@@ -1,12 +1,12 @@
 /** Who had how many hours, and what became of them: one line for each group, user or type. */
 import { decimal } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useMemo } from 'react';
 
 import type { KindHours, UseReport, UseRow } from '../../api/types';
 import { LongTable, type Column } from '../../controls/LongTable';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
-import type { TranslationBundle } from '../../words/translation';
 import type { By, Choice } from './choice';
 import { G_PER_KG, NO_HOURS, WH_PER_KWH } from './course';
 import { Part } from './Part';

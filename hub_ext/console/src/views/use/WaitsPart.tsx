@@ -1,12 +1,12 @@
 /** How long turns in line, jobs and cells were waited for. */
 import { span } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useMemo, useState } from 'react';
 
 import type { WaitedRow } from '../../api/types';
 import { LongTable, type Column } from '../../controls/LongTable';
 import { useConsole } from '../../model/console';
 import type { Answer } from '../../model/answer';
-import type { TranslationBundle } from '../../words/translation';
 import type { Choice } from './choice';
 import { chosenOf } from './course';
 import { Part } from './Part';

@@ -1,8 +1,9 @@
 /** The words for what became of hours, for what was waited for, and for why it was refused. */
+
 import { decimal } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 
 import type { KindHours } from '../../api/types';
-import type { TranslationBundle } from '../../words/translation';
 import type { By, Choice, SpanName } from './choice';
 import { KINDS, type Kind } from './course';
 import { slotWords, type Slot, type Step } from './steps';

@@ -1,5 +1,6 @@
 /** Who has whose room, a pair a line, of which only those in sight are drawn. */
 import { cards, gib } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'react';
 
@@ -8,7 +9,6 @@ import { Moment } from '../../controls/Moment';
 import { Room, roomAround } from '../../controls/Room';
 import { useTop } from '../../controls/useTop';
 import { useConsole } from '../../model/console';
-import type { TranslationBundle } from '../../words/translation';
 import { cardOf, keyOfLoan, sinceOf } from './filter';
 import { loanWord } from './words';
 

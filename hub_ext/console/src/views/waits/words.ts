@@ -1,9 +1,10 @@
 /** The words for what waits and what is lent; why it waits is said by the service alone. */
+
 import { serverName } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 
 import type { Loan, Waiting } from '../../api/types';
 import type { Tone } from '../../controls/Tag';
-import type { TranslationBundle } from '../../words/translation';
 import type { LoanSort, Part, Sort } from './filter';
 
 /** What of somebody's waits, in the service's order. */

@@ -1,10 +1,10 @@
 /** One group's week: hours, energy, waits, refusals, and whose slices were idle for the longest. */
 import { decimal, span } from '@sublet-lab/format/quantities';
+import type { TranslationBundle } from '@sublet-lab/format/translation';
 import { useId } from 'react';
 
 import type { GroupWeek, KindHours, WeekNumbers } from '../../../api/types';
 import { useConsole } from '../../../model/console';
-import type { TranslationBundle } from '../../../words/translation';
 import { G_PER_KG, WH_PER_KWH } from '../course';
 import { kindWord, nameWord, refusalWord, waitedWord } from '../words';
 import { PlainTable } from './PlainTable';

@@ -1,5 +1,5 @@
 /** Amounts, times and spans as people read them. */
-import type { TranslationBundle } from '@jupyterlab/translation';
+import type { TranslationBundle } from './translation';
 
 const MIB_PER_GIB = 1024;
 const MINUTE = 60;
