@@ -77,7 +77,20 @@ _WAITS: Final = (
     "test_a_report_that_waits_tells_of_no_group_that_is_its_receivers_no_more"
 )
 
+_ONE_OWNER: Final = (
+    "tests/hub/delivery/test_outbox.py::"
+    "test_one_owner_who_makes_many_notices_takes_no_room_of_others"
+)
+
 MUTANTS: Final = (
+    Mutant(
+        12,
+        "one owner's notices take the room of all others'",
+        "hub_ext/sublet_hub/delivery/own_doings.py",
+        "            if counts[receiver] >= MOST_OF_OWNER:\n",
+        "            if False:\n",
+        (_ONE_OWNER,),
+    ),
     Mutant(
         6,
         "a report that waits is sent with groups that its receiver administers no more",
