@@ -329,7 +329,7 @@ MUTANTS: Final = (
         6,
         "an admin of a group takes a name, and sees what others used under it",
         _IN_DATABASE,
-        "refuse_names_of_before(await asyncio.to_thread(self._store.charged, new))",
+        "refuse_names_of_before(await asyncio.to_thread(self._store.charged, part.new))",
         "refuse_names_of_before(())",
         (
             (
@@ -342,7 +342,7 @@ MUTANTS: Final = (
         6,
         "an admin of a group takes a name, and reads why others changed their quotas",
         _IN_DATABASE,
-        "refuse_names_of_before(new & _groups_of(await self.history()))",
+        "refuse_names_of_before(part.new & _groups_of(await self.history()))",
         "refuse_names_of_before(())",
         (
             (
@@ -355,7 +355,7 @@ MUTANTS: Final = (
         6,
         "an admin of a group renames what has spent the budget, and has it anew",
         _IN_DATABASE,
-        "refuse_charged_to_go(await asyncio.to_thread(self._store.charged, gone))",
+        "refuse_charged_to_go(await asyncio.to_thread(self._store.charged, part.gone))",
         "refuse_charged_to_go(())",
         (
             (

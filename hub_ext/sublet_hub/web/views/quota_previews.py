@@ -78,6 +78,7 @@ class QuotaPreviews:
         self._queue = queue
         self._hub_names = hub_names
         self._turn = asyncio.Lock()
+        self._turn_of_parts = asyncio.Lock()
 
     async def preview(self, text: str) -> bytes:
         """Return what would follow, as JSON. ``QuotaRefusedError`` with all that is wrong."""
@@ -100,16 +101,22 @@ class QuotaPreviews:
         ``groups``: those that they administer. ``QuotaRefusedError``; ``QuotaNotTheirsError`` where
         they could not put it in force.
         """
-        async with self._turn:
-            quota, now = self._quota, self._stores.now()
-            author = PartAuthor(groups, quota.most_of_part)
-            made = await asyncio.to_thread(
-                changed_part, quota.document, quota.text, author, sent, now
-            )
-            state, told = self._present(), self._telling()
-            cards = self._stores.capacity.cards_under(made.document.at(told.at))
-            told.groups = groups
-            return await asyncio.to_thread(_reckon_part, made, sent, state, cards, told)
+        quota = self._quota
+        while True:
+            # Previews of all do not wait for what admins of groups send.
+            async with self._turn_of_parts:
+                document, now = quota.document, self._stores.now()
+                author = PartAuthor(groups, quota.most_of_part)
+                made = await asyncio.to_thread(
+                    changed_part, document, quota.text, author, sent, now
+                )
+            async with self._turn:
+                if quota.document is not document:
+                    continue
+                state, told = self._present(), self._telling()
+                cards = self._stores.capacity.cards_under(made.document.at(told.at))
+                told.groups = groups
+                return await asyncio.to_thread(_reckon_part, made, sent, state, cards, told)
 
     def _telling(self) -> "_Telling":
         revision = self._quota.revision
