@@ -9,11 +9,15 @@ from typing import Any
 
 
 class HeldThreads(ThreadPoolExecutor):
-    """The loop's threads: what is given a certain text to work on waits there."""
+    """The loop's threads: what is given a certain value to work on waits there.
 
-    def __init__(self, text: str) -> None:
+    Where several things in turn are given it, that of ``place`` does, and those after it.
+    """
+
+    def __init__(self, given: Any, place: int = 1) -> None:
         super().__init__()
-        self._text = text
+        self._given = given
+        self._before = place - 1
         self._go = threading.Event()
         self.is_held = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -21,7 +25,9 @@ class HeldThreads(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         given = fn.args if isinstance(fn, partial) else args
-        if self._text not in [each for each in given if isinstance(each, str)]:
+        is_of_it = any(type(each) is type(self._given) and each == self._given for each in given)
+        if not is_of_it or self._before > 0:
+            self._before -= is_of_it
             return super().submit(fn, *args, **kwargs)
 
         def wait_and_do() -> Any:

@@ -14,7 +14,7 @@ import pytest_asyncio
 from sublet_quota.document.administered.bounds import PartBounds
 
 from tests.support.held_threads import HeldThreads
-from tests.support.hub_world import FakeHub, HubWorld, hub_world
+from tests.support.hub_world import FakeHub, HubWorld, hub_world, until
 from tests.support.quota_settings import settings_with
 
 pytestmark = pytest.mark.asyncio
@@ -94,6 +94,55 @@ async def test_a_preview_is_of_the_document_that_is_in_force_when_it_is_told(
     held.let_go()
     status, problem = await part
     assert (status, "nlp" in problem["message"]) == (403, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "given", "place"),
+    [
+        ("POST", "quota/preview", PART, 1),
+        ("POST", "quota/preview", PART, 2),
+        ("POST", "quota/check", PART, 1),
+        ("GET", "quota/revisions", ("science",), 1),
+        ("GET", "quota/revisions/2", ("science",), 1),
+        ("GET", "quota/revisions/2", ("science",), 2),
+    ],
+)
+async def test_who_is_no_admin_any_more_when_it_was_read_is_told_nothing(
+    world: HubWorld, method: str, path: str, given: Any, place: int
+) -> None:
+    """``place``: which of what is done in threads for the answer lasts so long."""
+    more = QUOTA.replace("[hub-nlp]", "[hub-nlp], weight: 3")
+    assert (await applied(world, world.admin(), more, 1))[0] == 200
+    assert (await applied(world, world.admin(), QUOTA, 2))[0] == 200
+    held = HeldThreads(given, place)
+    body = {"text": PART} if method == "POST" else None
+    answer = asyncio.ensure_future(world.call(method, path, lead(world), body))
+    async with asyncio.timeout(20):
+        await held.is_held.wait()
+    text = QUOTA.replace("[hub-s]", "[hub-s, hub-t]")
+    assert (await applied(world, world.admin(), text, 3))[0] == 200
+    held.let_go()
+    status, problem = await answer
+    assert (status, problem["reason"]) == (403, "not-theirs"), problem
+
+
+@pytest.mark.parametrize("path", ["quota", "quota/calendar"])
+async def test_who_waits_for_their_turn_is_answered_as_what_they_administer_then(
+    world: HubWorld, path: str
+) -> None:
+    token = lead(world)
+    held = HeldThreads(("science",))
+    first = asyncio.ensure_future(world.call("GET", path, token))
+    await held.is_held.wait()
+    second = asyncio.ensure_future(world.call("GET", path, token))
+    callers = world.service.limits.lists._callers
+    await until(lambda: [each.lists for each in callers.values()] == [2])
+    text = QUOTA.replace("[hub-s]", "[hub-s, hub-t]")
+    assert (await applied(world, world.admin(), text, 1))[0] == 200
+    held.let_go()
+    await first
+    status, problem = await second
+    assert status == 403, problem
 
 
 @pytest.mark.parametrize("path", ["preview", "check", "revisions"])
