@@ -30,6 +30,7 @@ from sublet_hub.errors import ConfigurationError, QuotaFileError
 from sublet_hub.host.capabilities import keep_from_children
 from sublet_hub.host.clock import utc_now
 from sublet_hub.host.file_limit import allow_files
+from sublet_hub.host.long_lived import spare_long_lived
 from sublet_hub.host.private_files import keep_secret, make_private_folder, read_secret
 from sublet_hub.ledger.database import Database
 from sublet_hub.security.client_address import networks_of
@@ -280,6 +281,7 @@ class SubletHub(
                 servers.append(for_agents[0])
                 loops.append(for_agents[1])
                 self.log.info("agents connect by https, at port %d", self.agents_port)
+            spare_long_lived()
             assembly.start(loops)
             await stopped.wait()
         finally:

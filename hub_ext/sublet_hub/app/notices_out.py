@@ -13,7 +13,7 @@ from sublet_quota.wire.announcements import Audience, ShownAnnouncement
 
 from sublet_hub.app.loops import Loop, Wakeup
 from sublet_hub.app.reports_out import ReportsOut
-from sublet_hub.delivery.outbox import Notice
+from sublet_hub.delivery.notice import Notice
 from sublet_hub.delivery.sender import Channel
 from sublet_hub.state.collectors.given_up import GivenUpCollector
 from sublet_hub.state.collectors.stepped import in_parts

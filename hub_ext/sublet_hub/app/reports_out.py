@@ -24,7 +24,7 @@ from sublet_quota.wire.deliveries import MOST_WITHOUT, ReportsInfo
 from sublet_quota.wire.week import WeekReport
 
 from sublet_hub.app.loops import Loop, Wakeup
-from sublet_hub.delivery.outbox import Notice
+from sublet_hub.delivery.notice import Notice
 from sublet_hub.delivery.reported_weeks import MOST_MISSED, ReportedWeeks
 from sublet_hub.delivery.sender import Channel
 from sublet_hub.errors import BadRequestError, HubUnreachableError

@@ -5,18 +5,18 @@ sent again, with the same id. What fails is tried again, later each time, and gi
 tries, or when what it tells is over. What is no longer told meanwhile is not sent any more.
 """
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.reasons.undelivered import FOR_GOOD, Undelivered, undelivered_clause
-from sublet_quota.wire.announcements import Audience
 from sublet_quota.wire.deliveries import ChannelInfo, DeliveriesInfo
 
+from sublet_hub.delivery.notice import Notice
+from sublet_hub.delivery.own_doings import OwnDoings
 from sublet_hub.delivery.reported_weeks import ReportedWeeks
 from sublet_hub.delivery.sender import SENT, Channel, Outcomes, Sender
 from sublet_hub.ledger.deliveries import Delivery, DeliveryStore
@@ -28,31 +28,6 @@ _FIRST_REST: Final = timedelta(seconds=30)
 _LONGEST_REST: Final = timedelta(hours=1)
 _KEPT_AFTER: Final = timedelta(days=2)
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that is told now, to whom it is to go by one way."""
-
-    channel: Channel
-    notice_id: str
-    audience: Audience
-    name: str | None
-    text: str
-    from_admin: bool
-    made_at: datetime
-    until: datetime
-    report: Callable[[], str] = field(default=str, compare=False)
-    """Writes the week's report that goes out with it, if any: asked only for what is new."""
-    part: frozenset[str] | None = None
-    """The groups that the report is of; ``None``: all. Of others it is written anew."""
-
-    @property
-    def delivery_id(self) -> str:
-        """Return by what it is known that it went out: told anew later, it is another."""
-        parts = (self.channel, self.notice_id, self.audience, self.name or "")
-        named = "\0".join((*parts, self.made_at.isoformat()))
-        return hashlib.sha256(named.encode()).hexdigest()[:40]
 
 
 class Outbox:
@@ -69,6 +44,7 @@ class Outbox:
         self._senders = senders
         self._now = now
         self.weeks = weeks
+        self._own_doings = OwnDoings()
         self._is_full = False
         self._parts: dict[str, frozenset[str] | None] = {}
         """Of which groups each report that waits was written, since the start."""
@@ -92,12 +68,14 @@ class Outbox:
         ]
         self._store.drop(*moot)
         self._write_anew(current)
-        new = [each for name, each in current.items() if name not in self._store.kept]
-        room = MOST_KEPT - len(self._store.kept)
+        now = self._now()
+        kept = self._store.kept
+        untaken = (each for name, each in current.items() if name not in kept)
+        new = self._own_doings.taken(untaken, kept.values(), now)
+        room = MOST_KEPT - len(kept)
         if len(new) > room and not self._is_full:
             _LOG.warning("%d notices wait to be sent: no more are taken in", MOST_KEPT)
         self._is_full = len(new) > room
-        now = self._now()
         added = new[: max(0, room)]
         self._store.add(*(_delivery(each, now) for each in added))
         self._parts |= {each.delivery_id: each.part for each in added}
@@ -153,6 +131,7 @@ class Outbox:
             if not each.waits and each.until < before
         )
         self._store.drop(*old)
+        self._own_doings.forget(before)
 
     def told(self) -> DeliveriesInfo:
         """Return what became of them, for admins."""
@@ -165,12 +144,15 @@ class Outbox:
     @property
     def given_up(self) -> int:
         """How many were given up and are not forgotten."""
-        return sum(not e.waits and not e.was_sent for e in self._store.kept.values())
+        return self.given_up_by_reason().total()
 
-    def given_up_by_reason(self) -> dict[tuple[str, str], int]:
+    def given_up_by_reason(self) -> Counter[tuple[str, str]]:
         """Return how many were given up and are not forgotten, by way and code of the reason."""
         kept = self._store.kept.values()
-        return Counter((e.channel, e.problem) for e in kept if not e.waits and e.problem)
+        counts = Counter((e.channel, e.problem) for e in kept if not e.waits and e.problem)
+        for channel, count in self._own_doings.given_up().items():
+            counts[channel.value, Undelivered.TOO_MANY.value] = count
+        return counts
 
     def close(self) -> None:
         """Send nothing more."""
@@ -184,13 +166,19 @@ class Outbox:
         )
         failed = [each for each in kept if each.problem is not None]
         last = max(failed, key=lambda each: each.done_at or each.next_at, default=None)
+        problem, problem_at = None, None
+        if last is not None:
+            problem, problem_at = _words(last.problem), last.made_at
+        too_many_at = self._own_doings.last_of(channel)
+        if too_many_at is not None and (problem_at is None or problem_at < too_many_at):
+            problem, problem_at = undelivered_clause(Undelivered.TOO_MANY), too_many_at
         return ChannelInfo(
             channel=channel.value,
             waiting=counts["waiting"],
             sent=counts["sent"],
-            failed=counts["failed"],
-            problem=None if last is None else _words(last.problem),
-            problem_at=None if last is None else last.made_at,
+            failed=counts["failed"] + self._own_doings.given_up()[channel],
+            problem=problem,
+            problem_at=problem_at,
         )
 
     def _note(self, channel: Channel, outcomes: Outcomes) -> None:

@@ -18,6 +18,7 @@ class Undelivered(StrEnum):
     ADDRESS_NOT_ALLOWED = "address-not-allowed"
     NO_MAIL_ADDRESS = "no-mail-address"
     TOO_LATE = "too-late"
+    TOO_MANY = "too-many"
 
 
 _CLAUSES: Final[Mapping[Undelivered, str]] = MappingProxyType(
@@ -33,6 +34,7 @@ _CLAUSES: Final[Mapping[Undelivered, str]] = MappingProxyType(
         ),
         Undelivered.NO_MAIL_ADDRESS: "the user's name makes no mail address",
         Undelivered.TOO_LATE: "what it tells of was over before it was delivered",
+        Undelivered.TOO_MANY: "its user was sent too many of their own doing lately",
     }
 )
 FOR_GOOD: Final = frozenset(
@@ -41,6 +43,7 @@ FOR_GOOD: Final = frozenset(
         Undelivered.REDIRECTED,
         Undelivered.NO_MAIL_ADDRESS,
         Undelivered.TOO_LATE,
+        Undelivered.TOO_MANY,
     }
 )
 """Where trying again changes nothing."""

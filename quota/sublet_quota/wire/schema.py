@@ -92,6 +92,13 @@ def _between_years(at: datetime) -> datetime:
     return at
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        message = "it says nothing: write why"
+        raise ValueError(message)
+    return text
+
+
 def of_plain_text(text: str) -> str:
     """Return the text. ``ValueError`` where it has what a terminal or a page would obey."""
     if CONTROLS.search(text):
@@ -110,6 +117,7 @@ PlainReason = Annotated[
     str,
     StringConstraints(min_length=1, max_length=MOST_REASON),
     AfterValidator(of_plain_text),
+    AfterValidator(_not_blank),
 ]
 """Such a reason that must be given, in one line."""
 Text = Annotated[str, StringConstraints(max_length=MOST_TEXT)]

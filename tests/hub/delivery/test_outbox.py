@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from sublet_hub.delivery import outbox as module
-from sublet_hub.delivery.outbox import MOST_TRIES, Notice, Outbox
+from sublet_hub.delivery.notice import Notice
+from sublet_hub.delivery.outbox import MOST_TRIES, Outbox
+from sublet_hub.delivery.own_doings import MOST_OF_OWNER, NOT_AGAIN_WITHIN
 from sublet_hub.delivery.sender import Channel, Outcomes
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.deliveries import Delivery, DeliveryStore
@@ -28,6 +30,13 @@ TO_ADA = Notice(
     made_at=NOW,
     until=NOW + timedelta(days=1),
 )
+
+OVER_CAP = replace(TO_ADA, notice_id="over-cap-s1", text="over your cap", from_admin=False)
+
+
+def over_caps(count: int, name: str = "ada") -> list[Notice]:
+    """Return what one owner is told of so many slices of theirs."""
+    return [replace(OVER_CAP, notice_id=f"over-cap-s{i}", name=name) for i in range(count)]
 
 
 class HandSender:
@@ -164,6 +173,82 @@ async def test_no_more_wait_than_there_is_room_for_and_it_is_said(
     monkeypatch.setattr(module, "MOST_KEPT", 3)
     post.outbox.take([replace(TO_ADA, name=f"user-{i}") for i in range(5)])
     assert len(post.store.kept) == 3
+    assert post.outbox.told().is_full
+
+
+async def test_one_owner_who_makes_many_notices_takes_no_room_of_others(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_KEPT", MOST_OF_OWNER + 3)
+    for i in range(3 * MOST_OF_OWNER):
+        made_at = NOW + i * NOT_AGAIN_WITHIN
+        post.now = made_at
+        post.outbox.take([replace(OVER_CAP, made_at=made_at, until=made_at + timedelta(days=1))])
+        await post.send()
+    others = [*over_caps(2, "zoe"), TO_ADA]
+    post.outbox.take(others)
+    assert {each.delivery_id for each in others} <= post.store.kept.keys()
+    assert len(post.store.kept) == MOST_OF_OWNER + 3
+    assert not post.outbox.told().is_full
+
+
+async def test_what_is_too_many_is_counted_once_as_given_up_and_told(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        post.outbox.take(over_caps(MOST_OF_OWNER + 4))
+    assert post.outbox.given_up_by_reason() == {("mail", "too-many"): 4}
+    assert post.outbox.given_up == 4
+    assert caplog.text.count("4 notices are given up: its user was sent too many") == 1
+    (told,) = post.outbox.told().channels
+    assert (told.waiting, told.failed) == (MOST_OF_OWNER, 4)
+    assert told.problem == "its user was sent too many of their own doing lately"
+    post.now = OVER_CAP.until + timedelta(days=3)
+    post.outbox.take([])
+    post.outbox.forget_old()
+    assert post.outbox.given_up_by_reason() == {}
+
+
+async def test_of_what_an_admin_says_and_of_reports_none_is_too_many(post: Post) -> None:
+    said = [replace(TO_ADA, notice_id=f"n{i}") for i in range(MOST_OF_OWNER)]
+    report = replace(OVER_CAP, notice_id="report-2026-W48", report=lambda: "{}")
+    post.outbox.take([*over_caps(MOST_OF_OWNER + 1), *said, report])
+    assert len(post.store.kept) == 2 * MOST_OF_OWNER + 1
+    assert post.outbox.given_up == 1
+
+
+async def test_the_same_again_soon_waits_and_goes_out_if_it_is_told_still(post: Post) -> None:
+    told = [
+        replace(OVER_CAP, text=text, made_at=NOW + timedelta(minutes=minutes))
+        for minutes, text in enumerate(("warned", "warned again", "ended"))
+    ]
+    for each in told:
+        post.now = each.made_at
+        post.outbox.take([each])
+        await post.send()
+    post.now = NOW + NOT_AGAIN_WITHIN
+    post.outbox.take([told[-1]])
+    await post.send()
+    assert post.mail.sent == [told[0].delivery_id, told[-1].delivery_id]
+    assert post.outbox.given_up == 0
+
+
+async def test_to_another_and_of_another_the_same_goes_out_at_once(post: Post) -> None:
+    later = replace(OVER_CAP, made_at=NOW + timedelta(minutes=1))
+    post.outbox.take([OVER_CAP])
+    post.now = later.made_at
+    of_other = replace(later, notice_id="over-cap-s2")
+    post.outbox.take([OVER_CAP, later, of_other, replace(later, name="bob")])
+    assert await post.send() == 3
+
+
+async def test_where_there_is_no_room_for_all_each_has_some(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_KEPT", 4)
+    post.outbox.take([*over_caps(4, "ada"), *over_caps(2, "zoe")])
+    names = sorted(each.name or "" for each in post.store.kept.values())
+    assert names == ["ada", "ada", "zoe", "zoe"]
     assert post.outbox.told().is_full
 
 

@@ -313,3 +313,43 @@ async def test_a_slice_over_a_new_limit_has_its_grace_and_is_told(world: HubWorl
     await applied(world, lab.replace("H100: 1}", "H100: 1/2}"), 2)
     (record,) = world.service.ledger.slices_of_owner("ada")
     assert record.before_until is not None
+
+
+@pytest.mark.parametrize("path", ["check", "preview", "revisions"])
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("sizes: [{name: s, memory: 1, compute: 1, for: ops}]", "sizes.s.for: 'ops' is no list"),
+        ("sizes: [{name: s, memory: 1, compute: 1, for: {ops: 1}}]", "a mapping is no list"),
+        ("sizes: [{name: s, memory: 1, compute: 1, for: 7}]", "sizes.s.for: 7 is no list"),
+        ("sizes: [{name: s, memory: 1, compute: 1, for: [[ops]]}]", "a list is no text"),
+        (r'exceptions: [{groups: [ops], set: {weight: 2}, why: "a\nb"}]', "no line of text"),
+        (r'exceptions: [{groups: [ops], set: {weight: 2}, why: "a\ab"}]', "(U+0007)"),
+        (r'exceptions: [{groups: [ops], set: {weight: 2}, why: "a\u202Eb"}]', "(U+202E)"),
+        ("exceptions: [{groups: [ops], set: {weight: 2}, why: [a]}]", "a list is no text"),
+    ],
+)
+async def test_a_list_that_is_none_and_a_why_of_several_lines_are_told_as_errors(
+    world: HubWorld, path: str, wrong: str, told: str
+) -> None:
+    text = f"groups: {{ops: {{members: [hub-ops]}}}}\n{wrong}\n"
+    more = {"reason": "a course", "expect": 1} if path == "revisions" else {}
+    status, answer = await world.call(
+        "POST", f"quota/{path}", world.admin(), {"text": text, **more}
+    )
+    assert status == (200 if path == "check" else 400), answer
+    said = " ".join(
+        f"{each['key']}: {each['message']}" for each in answer.get("problems", ())
+    ) or str(answer["message"])
+    assert told in said
+    assert await in_force(world) == (1, "2 cards")
+
+
+@pytest.mark.parametrize("reason", ["a\nb", "a\rb", "a\x00b", "a\x1b[2Jb", "a\u202eb", "", " "])
+async def test_a_reason_is_one_line_of_plain_text(world: HubWorld, reason: str) -> None:
+    status, problem = await applied(world, SECOND, 1, reason=reason)
+    assert (status, "reason" in problem["message"]) == (400, True), problem
+    rollback = {"revision": 1, "reason": reason, "expect": 1}
+    status, problem = await world.call("POST", "quota/rollback", world.admin(), rollback)
+    assert (status, "reason" in problem["message"]) == (400, True), problem
+    assert len(await history(world)) == 1

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -119,6 +120,58 @@ def _tokens(world: HubWorld) -> dict[str, str]:
         "reader": world.reader(),
         "admin": world.admin(),
     }
+
+
+_HOSTILE: Final = (
+    *(b"", b"0", b"-1", b"99999999999999999999", b"x" * 4000, b"1%0d%0aSet-Cookie:%20a=b"),
+    *(b"%00%ff", b"../..", b"%E2%80%AE", b"[]", b"phil", b"<img onerror=a>"),
+)
+_OF_STREAMS: Final = ("Last-Event-ID", "Accept", "Range", "Cache-Control", "If-None-Match")
+_QUERIES: Final = (b"owner", b"since", b"lastEventId", b"_xsrf", b"%zz", b"")
+"""The stream has no parameters: what is sent is to change nothing."""
+
+
+async def test_a_stream_of_changes_is_begun_or_refused_whatever_is_sent(world: HubWorld) -> None:
+    """It has no end: its head is read, and what it tells at first."""
+    await _things(world)
+    asked = [(b"?%b=%b" % (name, value), b"") for name in _QUERIES for value in _HOSTILE]
+    asked += [(b"", b"%b: %b" % (name.encode(), e)) for name in _OF_STREAMS for e in _HOSTILE]
+    asked += [(b"?" + b"a=b&" * 500, b""), (b"", b"Last-Event-ID: \xff\xfe \xe2\x80\xae")]
+    for role, token in {**_tokens(world), "nobody": "", "a stranger": "no-token"}.items():
+        for query, header in asked if role in {"user", "admin"} else asked[::7]:
+            status, told = await _begun(world, token, query, header)
+            expected = {200} if role in _tokens(world) else {401, 403}
+            # A space, or what is no ASCII, makes it no request of HTTP's.
+            is_http = b" " not in query and header.isascii()
+            assert status in expected if is_http else status < 500, (role, query, header, told)
+            if role in {"user", "group-admin"}:
+                assert set(_of_physics(told)) == set(), (role, query, header)
+
+
+async def _begun(world: HubWorld, token: str, query: bytes, header: bytes) -> tuple[int, str]:
+    """Return the status of a stream, and its first event; where pages were too many, once more."""
+    place = urlsplit(world.base)
+    lines = [
+        b"GET %bapi/changes%b HTTP/1.1" % (place.path.encode(), query),
+        b"Host: " + place.netloc.encode(),
+        *([b"Authorization: Bearer " + token.encode()] if token else []),
+        *([header] if header else []),
+    ]
+    status, told = 429, b""
+    while status == 429:
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        try:
+            async with asyncio.timeout(60):
+                writer.write(b"\r\n".join([*lines, b"", b""]))
+                head = await reader.readuntil(b"\r\n\r\n")
+                status = int(head.split(b" ", 2)[1])
+                told = head
+                if status == 200:
+                    told += await reader.readuntil(b"\n\n")
+        finally:
+            writer.close()
+            await writer.wait_closed()
+    return status, told.decode()
 
 
 async def test_what_the_document_describes_is_what_there_is(world: HubWorld) -> None:

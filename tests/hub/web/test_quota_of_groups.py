@@ -295,6 +295,38 @@ async def test_the_history_ends_where_the_group_was_another(world: HubWorld) -> 
     assert (await world.call("GET", "quota/revisions/2", lead(world)))[0] == 404
 
 
+@pytest.mark.parametrize("most_looked_at", [1, 50])
+async def test_of_a_group_made_anew_no_admins_of_before_are_told(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch, most_looked_at: int
+) -> None:
+    """Neither of the group itself, nor of one below it, however few are read at one time."""
+    monkeypatch.setattr(part_history, "MOST_LOOKED_AT", most_looked_at)
+    old = world.group_admin("old-canary", "hub-v")
+    of_robots = world.group_admin("robots-canary", "hub-r")
+    for token, name in ((old, "vision"), (of_robots, "robots")):
+        _, now = await world.call("GET", "quota", token)
+        values = yaml.safe_load(now["text"])
+        values["groups"][name].setdefault("groups", {})[f"of-{name}"] = {"members": []}
+        status, answer = await applied(world, token, as_text(values), "why-canary")
+        assert status == 200, answer
+    text = await text_in_force(world)
+    values = yaml.safe_load(text)
+    robots = values["groups"]["institute-canary"]["groups"]["vision"]["groups"].pop("robots")
+    reserved = values["reservations"].pop()
+    assert (await applied(world, world.admin(), as_text(values), "gone"))[0] == 200
+    values["groups"]["institute-canary"]["groups"]["vision"]["groups"]["robots"] = robots
+    values["reservations"].append(reserved)
+    assert (await applied(world, world.admin(), as_text(values), "anew"))[0] == 200
+    anew = world.group_admin("anew", "hub-r")
+    for _ in range(5):
+        _, seen = await world.call("GET", "quota/revisions", anew)
+        assert [each["revision"] for each in seen] == []
+    # Of the group above all of it was, and is, its admins' to see.
+    for _ in range(5):
+        _, seen = await world.call("GET", "quota/revisions", world.group_admin("lead", "hub-v"))
+    assert [each["revision"] for each in seen] == [5, 4, 3, 2]
+
+
 async def test_few_revisions_are_read_at_one_time_and_more_with_each_question(
     world: HubWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,7 +77,20 @@ _WAITS: Final = (
     "test_a_report_that_waits_tells_of_no_group_that_is_its_receivers_no_more"
 )
 
+_ONE_OWNER: Final = (
+    "tests/hub/delivery/test_outbox.py::"
+    "test_one_owner_who_makes_many_notices_takes_no_room_of_others"
+)
+
 MUTANTS: Final = (
+    Mutant(
+        12,
+        "one owner's notices take the room of all others'",
+        "hub_ext/sublet_hub/delivery/own_doings.py",
+        "            if counts[receiver] >= MOST_OF_OWNER:\n",
+        "            if False:\n",
+        (_ONE_OWNER,),
+    ),
     Mutant(
         6,
         "a report that waits is sent with groups that its receiver administers no more",
@@ -316,7 +329,7 @@ MUTANTS: Final = (
         6,
         "an admin of a group takes a name, and sees what others used under it",
         _IN_DATABASE,
-        "refuse_names_of_before(await asyncio.to_thread(self._store.charged, new))",
+        "refuse_names_of_before(await asyncio.to_thread(self._store.charged, part.new))",
         "refuse_names_of_before(())",
         (
             (
@@ -329,7 +342,7 @@ MUTANTS: Final = (
         6,
         "an admin of a group takes a name, and reads why others changed their quotas",
         _IN_DATABASE,
-        "refuse_names_of_before(new & _groups_of(await self.history()))",
+        "refuse_names_of_before(part.new & _groups_of(await self.history()))",
         "refuse_names_of_before(())",
         (
             (
@@ -342,7 +355,7 @@ MUTANTS: Final = (
         6,
         "an admin of a group renames what has spent the budget, and has it anew",
         _IN_DATABASE,
-        "refuse_charged_to_go(await asyncio.to_thread(self._store.charged, gone))",
+        "refuse_charged_to_go(await asyncio.to_thread(self._store.charged, part.gone))",
         "refuse_charged_to_go(())",
         (
             (

@@ -7,12 +7,14 @@ document names the revision that they made it from, so nobody undoes unseen what
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from sublet_quota.document.administered.bounds import PartAuthor, PartBounds
 from sublet_quota.document.administered.groups import GroupClaims, administered, gone_from
+from sublet_quota.document.administered.parts import WithPart
 from sublet_quota.document.differences import written_differences
 from sublet_quota.document.problems import QuotaDocumentError
 from sublet_quota.document.quota_document import QuotaDocument
@@ -72,6 +74,7 @@ class QuotaInDatabase(QuotaSource):
         self.most_of_part = most_of_part
         self._store = store
         self._turn = asyncio.Lock()
+        self._turn_of_parts = asyncio.Lock()
         self._is_told = True
         newest = store.newest() or self._first()
         self._revision = newest.about
@@ -129,31 +132,25 @@ class QuotaInDatabase(QuotaSource):
 
     async def apply_part(self, sent: str, wish: Wish, claims: GroupClaims) -> InForce:
         """Put a document in force with the part that an admin of groups sent."""
-        async with self._turn:
-            if wish.expect != self._revision.revision:
-                # By whom, and why, there is another may be others' business.
-                message = (
-                    f"revision {self._revision.revision} is in force, not {wish.expect}, which "
-                    "this was made from. Nothing was changed: see `sublet quota show`, and make it "
-                    "anew"
-                )
-                raise ConflictError(message)
+        async with self._turn_of_parts:
+            self._check_of_part(wish.expect)
             now = self._now()
             self._refuse_flood(now, wish.role)
             author = PartAuthor(administered(self.document, claims), self.most_of_part)
-            made = await asyncio.to_thread(
-                changed_part, self.document, self.text, author, sent, now
-            )
-            if made.document == self.document:
-                return InForce(self._revision, is_new=False)
-            new = made.document.all_groups.keys() - self.document.all_groups.keys()
-            refuse_names_of_before(await asyncio.to_thread(self._store.charged, new))
-            # Why their admins changed these would be read by the new one.
-            refuse_names_of_before(new & _groups_of(await self.history()))
-            gone = gone_from(self.document, made.document, made.groups)
-            refuse_charged_to_go(await asyncio.to_thread(self._store.charged, gone))
-            keys = len(written_differences(self.document, made.document))
-            return await self._store_and_tell(made.document, made.text, keys, wish, made.groups)
+            # It takes seconds, in which others' documents are put in force: then this one is not.
+            part = await asyncio.to_thread(_read_part, self.document, self.text, author, sent, now)
+            async with self._turn:
+                self._check_of_part(wish.expect)
+                if not part.is_another:
+                    return InForce(self._revision, is_new=False)
+                refuse_names_of_before(await asyncio.to_thread(self._store.charged, part.new))
+                # Why their admins changed these would be read by the new one.
+                refuse_names_of_before(part.new & _groups_of(await self.history()))
+                refuse_charged_to_go(await asyncio.to_thread(self._store.charged, part.gone))
+                made = part.made
+                return await self._store_and_tell(
+                    made.document, made.text, part.keys, wish, made.groups
+                )
 
     async def _store_and_tell(
         self,
@@ -225,6 +222,15 @@ class QuotaInDatabase(QuotaSource):
         )
         raise ConflictError(message)
 
+    def _check_of_part(self, expect: int) -> None:
+        if expect != self._revision.revision:
+            # By whom, and why, there is another may be others' business.
+            message = (
+                f"revision {self._revision.revision} is in force, not {expect}, which this was "
+                "made from. Nothing was changed: see `sublet quota show`, and make it anew"
+            )
+            raise ConflictError(message)
+
     def _tell(self, document: QuotaDocument, text: str) -> None:
         """Put in force what is stored; whoever cannot be told now is told again soon."""
         self._is_told = False
@@ -234,6 +240,35 @@ class QuotaInDatabase(QuotaSource):
             _LOG.warning("the quota document is in force, and told again soon: %s", error)
         else:
             self._is_told = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What somebody sent as their part, beside the document that it was made from."""
+
+    made: WithPart
+    is_another: bool
+    keys: int
+    """How many keys of the document say something else."""
+    new: frozenset[str]
+    """The groups that there were not."""
+    gone: frozenset[str]
+    """The groups that are not any more where they were."""
+
+
+def _read_part(
+    before: QuotaDocument, text: str, author: PartAuthor, sent: str, now: datetime
+) -> _Part:
+    """Read a part. ``QuotaRefusedError``, ``QuotaNotTheirsError``."""
+    made = changed_part(before, text, author, sent, now)
+    after = made.document
+    return _Part(
+        made,
+        is_another=after != before,
+        keys=len(written_differences(before, after)),
+        new=frozenset(after.all_groups.keys() - before.all_groups.keys()),
+        gone=gone_from(before, after, made.groups),
+    )
 
 
 def _groups_of(made: Iterable[QuotaRevision]) -> frozenset[str]:

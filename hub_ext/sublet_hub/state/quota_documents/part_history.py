@@ -76,31 +76,28 @@ class PartHistories:
     async def of(self, groups: Groups) -> tuple[PartRevision, ...]:
         """Return the revisions that changed the part of these groups, the newest first.
 
-        Of what is further back than is looked at those that admins of these groups alone made.
-        ``ConflictError`` where the document is a file, ``LedgerReadError``.
+        None from before these groups were there, where they are: whoever made such a revision was
+        another group's admin, also where it was of these names. What is not looked at yet may be
+        from before. ``ConflictError`` where the document is a file, ``LedgerReadError``.
         """
         listed = await self._quota.history()
-        theirs = self._theirs(groups)
         told: list[PartRevision] = []
         left = _Left()
         after: _Read | None = None
-        goes_on = True
         for place, about in enumerate(listed):
             change = self._found.get((about.revision, groups))
-            if change is None and goes_on and left.any and place + 1 < len(listed):
+            if change is None:
+                if not left.any or place + 1 == len(listed):
+                    break
                 after, before = await self._pair(about.revision, after)
                 left.take(before)
                 change = await asyncio.to_thread(_change, before, after, groups)
                 self._keep(about.revision, groups, change)
                 after = before
-            elif change is None:
-                goes_on = False
-            own = bool(about.groups) and theirs.issuperset(about.groups)
-            if own:
-                told.append(PartRevision(about, about.keys_changed, is_alone=True))
-            elif goes_on and change is not None and self._is_told(change, groups):
+            if self._is_told(change, groups):
                 told.append(PartRevision(about, change.keys_changed, change.is_alone))
-            goes_on = goes_on and change is not None and change.goes_on
+            if not change.goes_on:
+                break
         return tuple(told)
 
     async def texts(self, revision: int, groups: Groups) -> PartTexts:
@@ -117,12 +114,10 @@ class PartHistories:
             raise NotFoundError(message)
         return PartTexts(told, text=texts[0], text_before=texts[1])
 
-    def _theirs(self, groups: Groups) -> frozenset[GroupName]:
-        return with_all_below(self._quota.document, groups)
-
     def _is_told(self, change: _Change, groups: Groups) -> bool:
         """Whether there is something to tell, and nothing in it is another's by now."""
-        others = self._quota.document.all_groups.keys() - self._theirs(groups)
+        now = self._quota.document
+        others = now.all_groups.keys() - with_all_below(now, groups)
         return bool(change.keys_changed) and change.known.isdisjoint(others)
 
     async def _pair(self, revision: int, after: "_Read | None") -> tuple["_Read", "_Read | None"]:

@@ -44,6 +44,8 @@ def changed_part(
     if not author.groups:
         message = "you are an admin of no group that there is"
         raise QuotaNotTheirsError(message)
+    # Of a long one the reading alone takes seconds: what can be no part is not read.
+    _refuse(tuple(_too_long(text, author, sent)))
     if len(sent.encode()) > MOST_DOCUMENT:
         raise QuotaRefusedError([f"it is larger than {MOST_DOCUMENT} bytes"])
     try:
@@ -73,7 +75,9 @@ def problems_of_part(
     What is not theirs to set is placed where the part says it, as far as it does. Whether a new
     name was somebody's before is found out when it is put in force.
     """
-    found: tuple[Forbidden, ...]
+    found = tuple(_too_long(text, author, sent))
+    if found:
+        return tuple(DocumentProblem(1, (), forbidden_words(each)) for each in found)
     try:
         made = with_part(document, text, author.groups, sent)
     except QuotaDocumentError as error:
@@ -88,6 +92,13 @@ def problems_of_part(
     tree = read_tree(sent)
     places = _places(tree)
     return tuple(_placed(tree, places, each) for each in found[:_MOST_PLACED])
+
+
+def _too_long(text: str, author: PartAuthor, sent: str) -> Iterator[Forbidden]:
+    most = author.most.most_sent(len(author.groups), text)
+    if len(sent) > most:
+        told = (f"{len(sent)} characters as it was sent, of at most {most} (quota_part_kib)",)
+        yield Forbidden(ForbiddenChange.PART_TOO_LARGE, told, ", ".join(author.groups))
 
 
 def _places(tree: DocumentTree) -> dict[str, KeyPath]:

@@ -18,7 +18,7 @@ from sublet_hub.errors import BadRequestError, ConflictError, QuotaFileError
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.owner import OWNER, charged
 from sublet_hub.web.routes.owner import groups_asked_for as groups_of_owner
-from sublet_hub.web.routes.roles import GROUP, READERS_AND_GROUPS, groups_of_part
+from sublet_hub.web.routes.roles import GROUP, READERS_AND_GROUPS, groups_of_part, refuse_if_lost
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.quota_calendar import calendar_of_groups, quota_calendar
 from sublet_hub.web.views.quota_tree import quota_tree, quota_tree_below
@@ -46,6 +46,7 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
     async with service.limits.lists.of_caller(call.user.key):
         # Of a large document it takes seconds, in which others have turns.
         part = await asyncio.to_thread(part_of, document, text, groups)
+    refuse_if_lost(service, call.user, groups)
     return told.model_copy(update={"document": part, "text": part_text(part)})
 
 
@@ -101,8 +102,11 @@ async def _calendar(service: ServiceParts, call: Call) -> QuotaCalendar:
         # Of many reservations a long time takes most of a second, in which agents are to be heard.
         if groups is None:
             return await asyncio.to_thread(quota_calendar, quota.document, span, now)
+        refuse_if_lost(service, call.user, groups)
         document, text = quota.document, quota.text
-        return await asyncio.to_thread(calendar_of_groups, document, text, groups, span, now)
+        found = await asyncio.to_thread(calendar_of_groups, document, text, groups, span, now)
+    refuse_if_lost(service, call.user, groups)
+    return found
 
 
 async def _rights(service: ServiceParts, call: Call) -> QuotaRights:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from sublet_quota.document.administered.bounds import PartAuthor
+from sublet_quota.names.ids import GroupName
 from sublet_quota.wire.quota import MOST_DOCUMENT
 from sublet_quota.wire.quota_check import QuotaCheck
 from sublet_quota.wire.quota_preview import PreviewRequest, QuotaPreviewInfo
@@ -32,6 +33,7 @@ from sublet_hub.web.routes.roles import (
     READERS_AND_GROUPS,
     groups_of_part,
     own_groups,
+    refuse_if_lost,
 )
 from sublet_hub.web.routes.route import Access, Call, Role, Route
 from sublet_hub.web.views.quota_check import check_part, check_text
@@ -52,7 +54,9 @@ async def _check(service: ServiceParts, call: Call) -> QuotaCheck:
         service.limits.owners.charge(caller.key, _COST_OF_PART)
         quota = service.quota
         author = PartAuthor(own_groups(service, caller), quota.most_of_part)
-        return await asyncio.to_thread(check_part, quota.document, quota.text, author, sent, now)
+        found = await asyncio.to_thread(check_part, quota.document, quota.text, author, sent, now)
+        refuse_if_lost(service, caller, author.groups)
+        return found
 
 
 async def _preview(service: ServiceParts, call: Call) -> bytes:
@@ -60,7 +64,7 @@ async def _preview(service: ServiceParts, call: Call) -> bytes:
         if call.user.sees_all:
             return await service.previews.preview(sent)
         service.limits.owners.charge(call.user.key, _COST_OF_PART)
-        return await service.previews.preview_part(sent, own_groups(service, call.user))
+        return await service.previews.preview_part(sent, call.user.claims)
 
 
 @asynccontextmanager
@@ -96,7 +100,7 @@ async def _history(service: ServiceParts, call: Call) -> tuple[RevisionInfo, ...
     if groups is None:
         return tuple(_info(service, each) for each in await service.quota.history())
     # Of whatever else is changed, by whom and why, nothing is theirs to see.
-    async with _part_read(service, call):
+    async with _part_read(service, call, groups):
         made = await service.part_histories.of(groups)
     return tuple(_info_of_part(service, each) for each in made)
 
@@ -108,7 +112,7 @@ async def _revision(service: ServiceParts, call: Call) -> RevisionText:
         raise NotFoundError(message)
     groups = groups_of_part(service, call)
     if groups is not None:
-        async with _part_read(service, call):
+        async with _part_read(service, call, groups):
             part = await service.part_histories.texts(int(named), groups)
         about = _info_of_part(service, part.told)
         return RevisionText(about=about, text=part.text, text_before=part.text_before)
@@ -121,12 +125,19 @@ async def _revision(service: ServiceParts, call: Call) -> RevisionText:
 
 
 @asynccontextmanager
-async def _part_read(service: ServiceParts, call: Call) -> AsyncIterator[None]:
-    """Let a block read revisions for an admin of groups: one at a time, and counted."""
+async def _part_read(
+    service: ServiceParts, call: Call, groups: tuple[GroupName, ...]
+) -> AsyncIterator[None]:
+    """Let a block read revisions for an admin of groups: one at a time, and counted.
+
+    ``QuotaNotTheirsError`` where the groups are theirs no more when their turn comes, or after.
+    """
     limits = service.limits
     async with limits.lists.of_caller(call.user.key):
         limits.owners.charge(call.user.key, _COST_OF_PART)
+        refuse_if_lost(service, call.user, groups)
         yield
+        refuse_if_lost(service, call.user, groups)
 
 
 async def _applied(service: ServiceParts, done: InForce) -> Applied:

@@ -4,15 +4,20 @@ The document in force says it, together with the caller's scopes: what is theirs
 each request, and kept nowhere.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from sublet_quota.document.administered.groups import administered, with_all_below
+from sublet_quota.document.administered.groups import (
+    administered,
+    are_administered,
+    with_all_below,
+)
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.refusal import quoted
 from sublet_quota.wire.roles import RoleInfo
 
-from sublet_hub.errors import NotAllowedError, NotFoundError
+from sublet_hub.errors import NotAllowedError, NotFoundError, QuotaNotTheirsError
 from sublet_hub.security.authentication import Caller
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Role, Route
@@ -80,6 +85,18 @@ def groups_of_part(service: ServiceParts, call: Call) -> tuple[GroupName, ...] |
     if asked is not None and groups_asked_for(service, call):
         return (GroupName(asked),)
     return None if call.user.sees_all else own_groups(service, call.user)
+
+
+def refuse_if_lost(service: ServiceParts, caller: Caller, groups: Iterable[GroupName]) -> None:
+    """Raise ``QuotaNotTheirsError`` where a caller administers some groups no more.
+
+    Asked after each wait: the document may have become another meanwhile.
+    """
+    if not caller.sees_all and not are_administered(service.quota.document, caller.claims, groups):
+        message = (
+            "the quota document was changed just now, and you are no admin of all that any more"
+        )
+        raise QuotaNotTheirsError(message)
 
 
 def group_viewer(service: ServiceParts, caller: Caller) -> Viewer:

@@ -17,7 +17,7 @@ from sublet_quota.wire.deliveries import ReportTrial, ReportTrialRequest
 from sublet_quota.wire.use import UseKey
 from sublet_quota.wire.week import WeekReport
 
-from sublet_hub.delivery.outbox import Notice
+from sublet_hub.delivery.notice import Notice
 from sublet_hub.delivery.sender import SENT, Channel
 from sublet_hub.errors import BadRequestError, NotFoundError
 from sublet_hub.usage.buckets import Span, begin_of, label_of, week_before, week_of

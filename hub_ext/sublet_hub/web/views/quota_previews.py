@@ -13,7 +13,12 @@ from typing import Any, TypeVar
 
 from sublet_quota.amounts.gpu_amounts import format_cards, format_memory
 from sublet_quota.document.administered.bounds import PartAuthor
-from sublet_quota.document.administered.groups import with_all_below
+from sublet_quota.document.administered.groups import (
+    GroupClaims,
+    administered,
+    are_administered,
+    with_all_below,
+)
 from sublet_quota.document.administered.parts import WithPart
 from sublet_quota.document.consistency.warnings import DocumentWarning
 from sublet_quota.document.lookups.group_paths import key_path
@@ -49,6 +54,7 @@ from sublet_quota.wire.quota_preview import (
 )
 from sublet_quota.wire.rank import ToldRank, code_of, tell_rank
 
+from sublet_hub.errors import QuotaNotTheirsError
 from sublet_hub.jobs.queue import JobQueue
 from sublet_hub.slices.hub_names import HubNames
 from sublet_hub.state.document_closings import DocumentClosings
@@ -78,6 +84,7 @@ class QuotaPreviews:
         self._queue = queue
         self._hub_names = hub_names
         self._turn = asyncio.Lock()
+        self._turn_of_parts = asyncio.Lock()
 
     async def preview(self, text: str) -> bytes:
         """Return what would follow, as JSON. ``QuotaRefusedError`` with all that is wrong."""
@@ -94,22 +101,33 @@ class QuotaPreviews:
             cards = self._stores.capacity.cards_under(in_force)
             return await asyncio.to_thread(_reckon, document, names, state, cards, told)
 
-    async def preview_part(self, sent: str, groups: tuple[GroupName, ...]) -> bytes:
+    async def preview_part(self, sent: str, claims: GroupClaims) -> bytes:
         """Return what would follow for an admin of groups of the part that they sent, as JSON.
 
-        ``groups``: those that they administer. ``QuotaRefusedError``; ``QuotaNotTheirsError`` where
-        they could not put it in force.
+        ``claims``: by what they are that. ``QuotaRefusedError``; ``QuotaNotTheirsError`` where they
+        could not put it in force, or administer the groups no more when it was reckoned.
         """
-        async with self._turn:
-            quota, now = self._quota, self._stores.now()
-            author = PartAuthor(groups, quota.most_of_part)
-            made = await asyncio.to_thread(
-                changed_part, quota.document, quota.text, author, sent, now
-            )
-            state, told = self._present(), self._telling()
-            cards = self._stores.capacity.cards_under(made.document.at(told.at))
-            told.groups = groups
-            return await asyncio.to_thread(_reckon_part, made, sent, state, cards, told)
+        quota = self._quota
+        while True:
+            # Previews of all do not wait for what admins of groups send.
+            async with self._turn_of_parts:
+                document, now = quota.document, self._stores.now()
+                groups = administered(document, claims)
+                author = PartAuthor(groups, quota.most_of_part)
+                made = await asyncio.to_thread(
+                    changed_part, document, quota.text, author, sent, now
+                )
+            async with self._turn:
+                if quota.document is not document:
+                    continue
+                state, told = self._present(), self._telling()
+                cards = self._stores.capacity.cards_under(made.document.at(told.at))
+                told.groups = groups
+                found = await asyncio.to_thread(_reckon_part, made, sent, state, cards, told)
+            if not are_administered(quota.document, claims, groups):
+                message = "the groups of this part are not yours to set any more"
+                raise QuotaNotTheirsError(message)
+            return found
 
     def _telling(self) -> "_Telling":
         revision = self._quota.revision

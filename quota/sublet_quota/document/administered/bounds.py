@@ -7,7 +7,7 @@ A part that is larger already, as an admin of all wrote it, may stay so, and gro
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sublet_quota.document.administered.alone import part_alone
 from sublet_quota.document.administered.groups import below, with_all_below
@@ -17,6 +17,9 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.text.written_values import written
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.forbidden_changes import Forbidden, ForbiddenChange
+
+_AS_SENT: Final = 2
+_WRITTEN_OUT: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,14 @@ class PartBounds:
     """As it is written, each key on a line of its own."""
     ends: int = 20
     """Different times at which exceptions end: after each the whole document is looked at."""
+
+    def most_sent(self, groups: int, text: str) -> int:
+        """Return how many characters may be sent as a part of so many groups, to be read at all.
+
+        ``text``: the whole document. No part in it is larger, however it is written: in another
+        notation, or with notes, it is a few times as long.
+        """
+        return max(_AS_SENT * self.size_bytes * groups, _WRITTEN_OUT * len(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,13 @@ def administered(document: QuotaDocument, claims: GroupClaims) -> tuple[GroupNam
     )
 
 
+def are_administered(
+    document: QuotaDocument, claims: GroupClaims, groups: Iterable[GroupName]
+) -> bool:
+    """Whether somebody administers each of these groups, or one above it."""
+    return with_all_below(document, administered(document, claims)).issuperset(groups)
+
+
 def _is_given(
     name: GroupName, group: GroupQuota, path: tuple[GroupName, ...], claims: GroupClaims
 ) -> bool:

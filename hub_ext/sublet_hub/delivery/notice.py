@@ -1,0 +1,40 @@
+"""Something that is told now, and is to go out by one way to one receiver."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sublet_quota.wire.announcements import Audience
+
+from sublet_hub.delivery.sender import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that is told now, to whom it is to go by one way."""
+
+    channel: Channel
+    notice_id: str
+    audience: Audience
+    name: str | None
+    text: str
+    from_admin: bool
+    made_at: datetime
+    until: datetime
+    report: Callable[[], str] = field(default=str, compare=False)
+    """Writes the week's report that goes out with it, if any: asked only for what is new."""
+    part: frozenset[str] | None = None
+    """The groups that the report is of; ``None``: all. Of others it is written anew."""
+
+    @property
+    def delivery_id(self) -> str:
+        """Return by what it is known that it went out: told anew later, it is another."""
+        parts = (self.channel, self.notice_id, self.audience, self.name or "")
+        named = "\0".join((*parts, self.made_at.isoformat()))
+        return hashlib.sha256(named.encode()).hexdigest()[:40]
+
+    @property
+    def is_own_doing(self) -> bool:
+        """Whether its receiver brings it about: no admin says it, and it is no report."""
+        return self.audience is Audience.OWNER and not self.from_admin and self.report is str

@@ -1,0 +1,105 @@
+"""How many notices of one owner's own doing go out: whoever makes many fills no room of others'.
+
+The same again soon, such as of a program that goes to and fro across its cap, waits a while: what
+is told then goes out. Of each owner some are kept, sent or not, by each way; what is more goes out
+by none, and is counted with what was given up. In JupyterLab and on the hub's pages all is told.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from sublet_quota.reasons.undelivered import Undelivered, undelivered_clause
+from sublet_quota.wire.announcements import Audience
+
+from sublet_hub.delivery.notice import Notice
+from sublet_hub.delivery.sender import Channel
+from sublet_hub.ledger.deliveries import Delivery
+
+MOST_OF_OWNER: Final = 50
+"""By each way, of those that are not forgotten: with as many servers and jobs all are told."""
+NOT_AGAIN_WITHIN: Final = timedelta(minutes=10)
+_LOG = logging.getLogger(__name__)
+
+_Receiver = tuple[Channel, str | None]
+
+
+class OwnDoings:
+    """Says which new notices are taken in, and counts those that are too many."""
+
+    def __init__(self) -> None:
+        self._too_many: dict[_Receiver, tuple[int, datetime]] = {}
+        """How many were too many, since the start, and when the last of them was."""
+        self._known: frozenset[str] = frozenset()
+        """Those that were too many at the last look, and are told still."""
+
+    def taken(self, new: Iterable[Notice], kept: Iterable[Delivery], now: datetime) -> list[Notice]:
+        """Return those that are taken in now, of those with the fewest so far first."""
+        counts, last = _of_owners(kept)
+        taken, too_many = [], []
+        for each in sorted(new, key=lambda notice: notice.made_at):
+            receiver = each.channel, each.name
+            if not each.is_own_doing:
+                taken.append((0, each))
+                continue
+            before = last.get((receiver, each.notice_id))
+            if before is not None and now - before < NOT_AGAIN_WITHIN:
+                continue
+            if counts[receiver] >= MOST_OF_OWNER:
+                too_many.append(each)
+                continue
+            counts[receiver] += 1
+            last[receiver, each.notice_id] = each.made_at
+            taken.append((counts[receiver], each))
+        self._count(too_many, now)
+        # Where there is no room for all, one owner's many are left out before others' few.
+        return [each for _, each in sorted(taken, key=lambda ranked: ranked[0])]
+
+    def given_up(self) -> Counter[Channel]:
+        """Return how many were too many and are not forgotten, by way."""
+        counts: Counter[Channel] = Counter()
+        for (channel, _), (count, _) in self._too_many.items():
+            counts[channel] += count
+        return counts
+
+    def last_of(self, channel: Channel) -> datetime | None:
+        """Return when one was too many last, by a way."""
+        found = (at for (by, _), (_, at) in self._too_many.items() if by is channel)
+        return max(found, default=None)
+
+    def forget(self, before: datetime) -> None:
+        """Forget owners of whom none was too many since."""
+        self._too_many = {who: each for who, each in self._too_many.items() if each[1] >= before}
+
+    def _count(self, too_many: list[Notice], now: datetime) -> None:
+        """Count those that were not there at the last look."""
+        new = [each for each in too_many if each.delivery_id not in self._known]
+        self._known = frozenset(each.delivery_id for each in too_many)
+        for each in new:
+            receiver = each.channel, each.name
+            count, _ = self._too_many.get(receiver, (0, now))
+            self._too_many[receiver] = count + 1, now
+        if new:
+            why = undelivered_clause(Undelivered.TOO_MANY)
+            _LOG.warning("%d notices are given up: %s", len(new), why)
+
+
+def _of_owners(
+    kept: Iterable[Delivery],
+) -> tuple[Counter[_Receiver], dict[tuple[_Receiver, str], datetime]]:
+    """Return how many each owner has, and when each was told of the same last."""
+    counts: Counter[_Receiver] = Counter()
+    last: dict[tuple[_Receiver, str], datetime] = {}
+    for receiver, each in _own(kept):
+        counts[receiver] += 1
+        topic = receiver, each.notice_id
+        last[topic] = max(each.made_at, last.get(topic, each.made_at))
+    return counts, last
+
+
+def _own(kept: Iterable[Delivery]) -> Iterator[tuple[_Receiver, Delivery]]:
+    for each in kept:
+        if each.audience == Audience.OWNER and not each.from_admin:
+            yield (Channel(each.channel), each.name), each
