@@ -173,6 +173,8 @@ def test_an_admin_of_a_group_sets_what_is_below_it_within_what_it_has(lead, hub)
     expect(mark(page, "problem")).to_have_count(0)
     page.get_by_role("button", name="Preview").click()
     expect(mark(page, "preview")).to_contain_text("slices or jobs of these groups now")
+    # Past days are of everybody.
+    expect(mark(page, "past")).to_have_count(0)
     # What an admin changes elsewhere meanwhile stands in nobody's way, and is seen by nobody.
     apply_as_admin(hub, in_force(hub).replace("law-canary: {", "law-canary: {weight: 2, "))
     apply(page, "a robot more")
@@ -274,6 +276,7 @@ def test_who_but_reads_sees_all_and_has_nothing_to_change_it_by(visit, hub):
     write(page, QUOTA.replace("limit: {cards: 2}", "limit: {cards: 1}"))
     page.get_by_role("button", name="Preview").click()
     expect(mark(page, "preview")).to_contain_text("Compared with revision")
+    expect(mark(page, "past")).to_be_visible()
     expect(page.get_by_role("button", name="Apply…")).to_have_count(0)
     page.get_by_role("button", name="Drop my changes").click()
     mark(page, "part-history").click()
