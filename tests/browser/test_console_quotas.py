@@ -46,6 +46,7 @@ text => {
     new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })
   );
 }"""
+PAST = "/api/quota/preview/history"
 TALL = {"width": 1400, "height": 1200}
 WIDE = {"width": 1600, "height": 1000}
 NARROW = {"width": 360, "height": 800}
@@ -205,6 +206,39 @@ def test_the_preview_tells_which_guarantee_breaks_and_who_would_be_over(admin, h
     admin.photograph("console-quotas-preview")
     # Nothing of it has happened.
     assert hub.call("GET", f"{SERVICE}api/quota").json()["text"] == QUOTA
+    page.get_by_role("button", name="Drop my changes").click()
+
+
+def test_past_days_happen_again_under_the_draft(admin, hub):
+    hub.start_server("ada", "large")
+    page = admin.page
+    write(page, QUOTA.replace("limit: {cards: 1}", "limit: {cards: 1/4}"))
+    page.get_by_role("button", name="Preview").click()
+    past = mark(page, "past")
+    # It is given up while nothing has come of it.
+    page.route(f"**{PAST}", lambda _: None)
+    past.get_by_role("button", name="Over the last 7 days").click()
+    expect(mark(past, "past-progress")).to_contain_text("Asking")
+    past.get_by_role("button", name="Cancel").click()
+    expect(mark(past, "past-progress")).to_have_count(0)
+    page.unroute(f"**{PAST}")
+
+    past.get_by_label("Days").fill("3")
+    past.get_by_role("button", name="Over the last 3 days").click()
+    expect(mark(past, "past-days")).to_contain_text("less than 0.1 of 3 days")
+    expect(mark(past, "past-truth")).to_contain_text("How true this is")
+    expect(mark(past, "past-groups")).to_contain_text("vision")
+    # What ada holds is more than the draft would let anybody have.
+    expect(mark(past, "past-figures")).to_contain_text("servers refused")
+    assert faults_found_by_axe(page) == []
+    past.evaluate("part => part.scrollIntoView()")
+    admin.photograph_part("console-past", past, mark(past, "past-figures"))
+    with page.expect_download() as download:
+        past.get_by_role("button", name="Download CSV").click()
+    assert download.value.path().read_text().startswith("group,what,unit,in force,draft")
+    # Of another text it tells nothing.
+    write(page, QUOTA + "# mine\n")
+    expect(mark(page, "past")).to_have_count(0)
     page.get_by_role("button", name="Drop my changes").click()
 
 
