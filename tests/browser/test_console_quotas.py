@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
@@ -240,6 +240,30 @@ def test_past_days_happen_again_under_the_draft(admin, hub):
     write(page, QUOTA + "# mine\n")
     expect(mark(page, "past")).to_have_count(0)
     page.get_by_role("button", name="Drop my changes").click()
+
+
+def test_a_limit_that_is_raised_for_somebody_is_shown_in_force_and_then_as_over(admin, visit, hub):
+    dora = visit("dora", viewport=TALL)
+    mine = mark(open_console(dora, hub.settings.password), "rights").first
+    expect(mine).to_contain_text("limit of cards: 1 card")
+    page = admin.page
+    mark(page, "part-calendar").click()
+    raised = mark(page, "exceptions").get_by_role("listitem").filter(has_text="a demonstration")
+
+    def raise_till(end: datetime) -> None:
+        exception = f"{{who: [dora], set: {{limit: {{cards: 2}}}}, until: {end:%Y-%m-%d %H:%M:%SZ}"
+        text = f"{QUOTA}exceptions:\n  - {exception}, why: a demonstration}}\n"
+        apply_as_another(hub, text, "for dora")
+
+    raise_till(datetime.now(UTC) + timedelta(hours=1))
+    expect(mine).to_contain_text("limit of cards: 2 cards (until ")
+    expect(raised).to_contain_text("dora")
+    expect(raised.get_by_text("over", exact=True)).to_have_count(0)
+    # Its end comes nearer, and then by itself.
+    raise_till(datetime.now(UTC) + timedelta(seconds=10))
+    expect(raised.get_by_text("over", exact=True)).to_be_visible()
+    expect(mine).to_contain_text("limit of cards: 1 card")
+    assert limit_of(hub, "dora") == "1 card"
 
 
 def test_what_was_written_is_kept_while_another_view_is_open_and_who_leaves_is_asked(admin):
