@@ -139,10 +139,11 @@ picture: setup browser ## Take the pictures of the share panel and the console f
 	cp browser-output/share-panel.png labextension/docs/share-panel.png
 	$(BIN)/python -m pytest tests/browser/test_console.py tests/browser/test_console_use.py \
 		tests/browser/test_console_waits.py tests/browser/test_console_quotas.py \
-		tests/browser/test_console_roles.py
+		tests/browser/test_console_roles.py tests/browser/test_console_notices.py
 	cp browser-output/console-cards.png browser-output/console-share.png browser-output/console-use.png \
 		browser-output/console-waits.png browser-output/console-quotas.png \
-		browser-output/console-group.png hub_ext/docs/
+		browser-output/console-group.png browser-output/console-notices.png \
+		browser-output/console-report.png browser-output/console-past.png hub_ext/docs/
 
 api-types: setup ## Make the console's types of the API anew, after a change of a route or a body
 	PYTHON=python npm run --silent --prefix hub_ext/console types

@@ -28,6 +28,8 @@ export default defineConfig({
     environment: 'happy-dom',
     pool: 'threads',
     include: ['tests/**/*.spec.{ts,tsx}'],
-    testTimeout: 30_000
+    testTimeout: 30_000,
+    // A view is fetched when it is opened: on a busy machine that takes more than the usual second.
+    expect: { poll: { timeout: 20_000 } }
   }
 });

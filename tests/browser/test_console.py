@@ -259,6 +259,13 @@ def test_another_tenants_page_that_an_admin_opens_neither_reads_nor_changes_anyt
             other.close()
 
 
+def test_the_address_leads_to_the_page_also_without_the_slash_at_its_end(admin):
+    page = admin.page
+    page.goto(SERVICE.removesuffix("/"))
+    expect(mark(page, "who")).to_have_text("admin")
+    assert page.url.endswith(SERVICE)
+
+
 def test_a_hidden_page_follows_nothing_and_one_in_sight_does_at_once(admin, held):
     page = admin.page
     expect(card(page)).to_have_count(1)

@@ -37,7 +37,7 @@ GROUPS = {"speech": ("cleo",), "vision": ("ada",)}
 TALL = {"width": 1280, "height": 1000}
 TO_CLEO = "Your result is on the <b>shared</b> disk."
 TO_SPEECH = "Speech moves to the new cards on Friday."
-TO_VISION = "text-canary of vision"
+TO_VISION = "The door of vision's room is mended on Monday."
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +74,14 @@ def test_an_admin_tells_a_user_and_a_group_and_these_alone_read_it(admin, visit,
     tell(page, "a group, with all below it", "speech", TO_SPEECH)
     tell(page, "a group, with all below it", "vision", TO_VISION)
     assert faults_found_by_axe(page) == []
-    admin.photograph("console-notices")
+    admin.photograph_part("console-notices", page.locator("body"), mark(page, "notice").last)
 
     cleo = visit("cleo", viewport=TALL)
     share = open_console(cleo, hub.settings.password)
     told = mark(share, "announcement")
     expect(told.filter(has_text=TO_CLEO)).to_be_visible()
     expect(told.filter(has_text=TO_SPEECH)).to_be_visible()
-    assert "canary" not in share.content()
+    assert TO_VISION not in share.content()
     assert faults_found_by_axe(share) == []
     cleo.photograph("console-notices-read")
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Dialog, Locator, Page, expect
@@ -46,6 +46,7 @@ text => {
     new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })
   );
 }"""
+PAST = "/api/quota/preview/history"
 TALL = {"width": 1400, "height": 1200}
 WIDE = {"width": 1600, "height": 1000}
 NARROW = {"width": 360, "height": 800}
@@ -206,6 +207,63 @@ def test_the_preview_tells_which_guarantee_breaks_and_who_would_be_over(admin, h
     # Nothing of it has happened.
     assert hub.call("GET", f"{SERVICE}api/quota").json()["text"] == QUOTA
     page.get_by_role("button", name="Drop my changes").click()
+
+
+def test_past_days_happen_again_under_the_draft(admin, hub):
+    hub.start_server("ada", "large")
+    page = admin.page
+    write(page, QUOTA.replace("limit: {cards: 1}", "limit: {cards: 1/4}"))
+    page.get_by_role("button", name="Preview").click()
+    past = mark(page, "past")
+    # It is given up while nothing has come of it.
+    page.route(f"**{PAST}", lambda _: None)
+    past.get_by_role("button", name="Over the last 7 days").click()
+    expect(mark(past, "past-progress")).to_contain_text("Asking")
+    past.get_by_role("button", name="Cancel").click()
+    expect(mark(past, "past-progress")).to_have_count(0)
+    page.unroute(f"**{PAST}")
+
+    past.get_by_label("Days").fill("3")
+    past.get_by_role("button", name="Over the last 3 days").click()
+    expect(mark(past, "past-days")).to_contain_text("less than 0.1 of 3 days")
+    expect(mark(past, "past-truth")).to_contain_text("How true this is")
+    expect(mark(past, "past-groups")).to_contain_text("vision")
+    # What ada holds is more than the draft would let anybody have.
+    expect(mark(past, "past-figures")).to_contain_text("servers refused")
+    assert faults_found_by_axe(page) == []
+    past.evaluate("part => part.scrollIntoView()")
+    admin.photograph_part("console-past", past, mark(past, "past-figures"))
+    with page.expect_download() as download:
+        past.get_by_role("button", name="Download CSV").click()
+    assert download.value.path().read_text().startswith("group,what,unit,in force,draft")
+    # Of another text it tells nothing.
+    write(page, QUOTA + "# mine\n")
+    expect(mark(page, "past")).to_have_count(0)
+    page.get_by_role("button", name="Drop my changes").click()
+
+
+def test_a_limit_that_is_raised_for_somebody_is_shown_in_force_and_then_as_over(admin, visit, hub):
+    dora = visit("dora", viewport=TALL)
+    mine = mark(open_console(dora, hub.settings.password), "rights").first
+    expect(mine).to_contain_text("limit of cards: 1 card")
+    page = admin.page
+    mark(page, "part-calendar").click()
+    raised = mark(page, "exceptions").get_by_role("listitem").filter(has_text="a demonstration")
+
+    def raise_till(end: datetime) -> None:
+        exception = f"{{who: [dora], set: {{limit: {{cards: 2}}}}, until: {end:%Y-%m-%d %H:%M:%SZ}"
+        text = f"{QUOTA}exceptions:\n  - {exception}, why: a demonstration}}\n"
+        apply_as_another(hub, text, "for dora")
+
+    raise_till(datetime.now(UTC) + timedelta(hours=1))
+    expect(mine).to_contain_text("limit of cards: 2 cards (until ")
+    expect(raised).to_contain_text("dora")
+    expect(raised.get_by_text("over", exact=True)).to_have_count(0)
+    # Its end comes nearer, and then by itself.
+    raise_till(datetime.now(UTC) + timedelta(seconds=10))
+    expect(raised.get_by_text("over", exact=True)).to_be_visible()
+    expect(mine).to_contain_text("limit of cards: 1 card")
+    assert limit_of(hub, "dora") == "1 card"
 
 
 def test_what_was_written_is_kept_while_another_view_is_open_and_who_leaves_is_asked(admin):

@@ -173,6 +173,8 @@ def test_an_admin_of_a_group_sets_what_is_below_it_within_what_it_has(lead, hub)
     expect(mark(page, "problem")).to_have_count(0)
     page.get_by_role("button", name="Preview").click()
     expect(mark(page, "preview")).to_contain_text("slices or jobs of these groups now")
+    # Past days are of everybody.
+    expect(mark(page, "past")).to_have_count(0)
     # What an admin changes elsewhere meanwhile stands in nobody's way, and is seen by nobody.
     apply_as_admin(hub, in_force(hub).replace("law-canary: {", "law-canary: {weight: 2, "))
     apply(page, "a robot more")
@@ -199,13 +201,60 @@ def test_an_admin_of_a_group_is_refused_what_is_beyond_it_at_its_place(lead, hub
         expect(page.get_by_role("button", name="Apply…")).to_be_disabled()
         if "members" in words:
             page.evaluate("() => window.scrollTo(0, 0)")
-            lead.photograph("console-group")
+            lead.photograph("console-group-refused")
     write(page, part_with("limit: {cards: 1}").replace("cards: 2", "cards: 9"))
     expect(mark(page, "problem").first).to_contain_text("Line 4, column 13")
     expect(mark(page, "problem").first).to_contain_text("only what is below it is yours to set")
     assert faults_found_by_axe(page) == []
     page.get_by_role("button", name="Drop my changes").click()
     assert in_force(hub) == before
+
+
+def test_an_admin_of_a_group_sets_limits_by_forms_and_finds_them_in_calendar_and_history(lead, hub):
+    page = lead.page
+    heard = Heard(page)
+    mark(page, "part-document").click()
+    forms = mark(page, "forms")
+    mark(page, "form-kind").select_option("each")
+    forms.get_by_label("Group").fill("robots")
+    forms.get_by_label("At most").fill("1/2")
+    forms.get_by_role("button", name="Write it into the document").click()
+    mark(page, "form-kind").select_option("exception")
+    expect(forms.get_by_label("People")).to_have_count(0)
+    forms.get_by_label("Groups").fill("maps")
+    forms.get_by_label("At most").fill("3")
+    forms.get_by_role("combobox", name="of", exact=True).select_option("limit.slices")
+    forms.get_by_role("button", name="For a week").click()
+    forms.get_by_label(re.compile("^Why")).fill("a survey")
+    forms.get_by_role("button", name="Write it into the document").click()
+    expect(mark(page, "check")).to_contain_text("It could be in force.")
+    page.get_by_role("button", name="Preview").click()
+    follows = mark(page, "follows-rights")
+    expect(follows).to_contain_text("limit of cards: 1 card → 0.5 cards (1 person: ada)")
+    assert faults_found_by_axe(page) == []
+    page.evaluate("() => window.scrollTo(0, 0)")
+    lead.photograph("console-group")
+    apply(page, "a survey of maps")
+
+    vision = yaml.safe_load(in_force(hub))["groups"]["vision"]["groups"]
+    assert vision["robots"]["each"] == {"limit": {"cards": "1/2"}}
+    (excepted,) = [each for each in yaml.safe_load(in_force(hub))["exceptions"] if "groups" in each]
+    end = str(excepted["until"])
+    mark(page, "part-calendar").click()
+    expect(mark(page, "exceptions")).to_contain_text("a survey")
+    page.goto(f"{SERVICE}view/quotas?part=calendar&month={end[:7]}&of-group=vision")
+    expect(mark(page, "calendar").get_by_role("button")).to_have_text(["ends: maps"])
+    mark(page, "part-history").click()
+    made = mark(page, "revision").first
+    expect(made).to_contain_text("by bea")
+    expect(made).to_contain_text("a survey of maps")
+    made.get_by_role("button", name="What was changed").click()
+    for line in ("each:", "cards: 1/2", "- maps", "slices: 3", "why: a survey"):
+        expect(mark(made, "difference")).to_contain_text(line)
+    told = dict(heard.bodies())
+    assert any("quota/revisions/" in url for url in told)
+    assert [url for url, body in told.items() if "canary" in body] == []
+    assert "canary" not in page.content()
 
 
 def test_nothing_of_another_group_comes_to_the_page_of_an_admin_of_a_group(lead):
@@ -274,6 +323,7 @@ def test_who_but_reads_sees_all_and_has_nothing_to_change_it_by(visit, hub):
     write(page, QUOTA.replace("limit: {cards: 2}", "limit: {cards: 1}"))
     page.get_by_role("button", name="Preview").click()
     expect(mark(page, "preview")).to_contain_text("Compared with revision")
+    expect(mark(page, "past")).to_be_visible()
     expect(page.get_by_role("button", name="Apply…")).to_have_count(0)
     page.get_by_role("button", name="Drop my changes").click()
     mark(page, "part-history").click()

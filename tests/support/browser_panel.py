@@ -52,7 +52,7 @@ def when_steady(button: Locator) -> Locator:
     return button
 
 
-def mark(where: Page | Locator, name: str, **attributes: str) -> Locator:
+def mark(where: Page | Locator, name: str, /, **attributes: str) -> Locator:
     """What bears a mark, and these of its further attributes."""
     more = "".join(
         f'[data-sublet-{attribute.replace("_", "-")}="{value}"]'

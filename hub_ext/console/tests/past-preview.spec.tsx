@@ -2,12 +2,17 @@ import { afterEach, expect, test, vi } from 'vitest';
 
 import { Client } from '../src/api/client';
 import type { PastFigures, PastGroup, PastPreview, PastWaits } from '../src/api/types';
+import { ConsoleProvider } from '../src/model/console';
+import type { Session } from '../src/model/session';
+import { DocumentPart } from '../src/views/quotas/DocumentPart';
+import { quotasOf } from '../src/views/quotas/model';
 import { PastDays } from '../src/views/quotas/past';
 import { csvOf, difference, linesOf } from '../src/views/quotas/pastFigures';
 import { PastPart } from '../src/views/quotas/PastPart';
 import { truthWords } from '../src/views/quotas/PastReport';
 import { bundleOf } from '../src/words/bundle';
-import { button, doing, draw, type } from './support/page';
+import { A_PREVIEW } from './support/answers';
+import { button, doing, draw, FakeService, json, SESSION, type } from './support/page';
 
 const trans = bundleOf();
 
@@ -210,6 +215,52 @@ test('days that cannot be are not asked for', async () => {
     expect(button(page, 'From 1 to 30 days').disabled).toBe(true);
   }
 });
+
+const READER: Session = { ...SESSION, name: 'rita', admin: false };
+const LEAD: Session = { ...READER, name: 'bea', sees_all: false, groups: ['vision'] };
+
+test.each([
+  ['an admin', SESSION, null, true],
+  ['who but reads', READER, null, true],
+  ['an admin of a group', LEAD, 'vision', false]
+] as const)(
+  'below a preview they are offered to %s as the service lets them',
+  async (_, session, group, isOffered) => {
+    const quota = {
+      document: {},
+      text: 'groups:\n  vision: {}\n',
+      path: null,
+      kept_in: 'database' as const,
+      revision: 7,
+      loaded_at: '2026-12-02T09:00:00Z',
+      errors: [],
+      warnings: [],
+      groups: group === null ? null : [group]
+    };
+    const service = new FakeService({
+      quota: () => json(quota),
+      'quota/tree': () => json({ groups: [] }),
+      'quota/check': () => json({ problems: [], warnings: [], left_out: 0 }),
+      'quota/preview': () => json(A_PREVIEW)
+    });
+    const { console } = await draw(<></>, service, session);
+    const quotas = quotasOf(console, group);
+    await quotas.quota.refresh();
+    const { page } = await draw(
+      <ConsoleProvider value={console}>
+        <DocumentPart quotas={quotas} quota={quota} />
+      </ConsoleProvider>,
+      service,
+      session
+    );
+    await doing(() => {
+      void quotas.preview(quota.text);
+    });
+    await doing(() => undefined);
+    expect(page.querySelector('[data-sublet="preview"]')?.textContent).toContain('revision 7');
+    expect(page.querySelector('[data-sublet="past"]') !== null).toBe(isOffered);
+  }
+);
 
 test('how true it is is said also where it cannot be told', () => {
   const words = (worst_wait: number | null, hours: number | null): string =>

@@ -103,9 +103,17 @@ test('the address says which week, and nonsense is the last one that is over', (
 });
 
 test('a change is told in percent where there was something', () => {
-  expect([changeOf(30, 20), changeOf(5, 10), changeOf(1, 0), changeOf(null, 3)]).toEqual([
+  const changes = [
+    [30, 20],
+    [5, 10],
+    [1014, 1017],
+    [1, 0],
+    [null, 3]
+  ] as const;
+  expect(changes.map(([now, then]) => changeOf(now, then))).toEqual([
     '+50 %',
     '−50 %',
+    '0 %',
     '–',
     '–'
   ]);

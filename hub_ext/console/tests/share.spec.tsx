@@ -99,6 +99,9 @@ test('a share is shown with what it is made of, and which line says so', async (
   expect(part('slices')).toContain('1 server of yours waits in line');
   // By this browser's clock, as all other times.
   expect(part('announcement')).not.toContain('UTC');
+  const ends = page.querySelector('[data-sublet="announcement"] time:last-of-type');
+  expect(ends?.getAttribute('datetime')).toBe('2026-12-02T13:00:00Z');
+  expect(part('announcement')).toContain('· until ');
 });
 
 test('what has no limit is told in words, without a bar that is full', async () => {

@@ -21,6 +21,7 @@ from sublet_hub.web.console.changes import CHANGES_ROUTE, ChangesHandler, Stream
 from sublet_hub.web.console.page import (
     FILE_PATH,
     VIEW_PATH,
+    ConsoleDoorHandler,
     ConsoleFileHandler,
     ConsoleHandler,
     ConsoleSettings,
@@ -207,4 +208,5 @@ def _console_rules(
         url(f"{prefix}api/{PAST_PREVIEW_ROUTE.path}", PastPreviewHandler, past),
         url(prefix + FILE_PATH, ConsoleFileHandler, {"bundle": settings.console}),
         url(prefix + VIEW_PATH, ConsoleHandler, page),
+        url(prefix.removesuffix("/"), ConsoleDoorHandler, {"prefix": settings.prefix}),
     ]

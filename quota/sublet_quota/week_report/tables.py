@@ -140,7 +140,9 @@ def _change(week: float | None, before: float | None) -> str:
     """Return by how much a week has more, in percent; of nothing there is none."""
     if week is None or before is None or round(before, 1) == 0:
         return _NOTHING
-    return f"{100 * (week - before) / before:+.0f} %"
+    percent = round(100 * (week - before) / before)
+    # Less than half a percent is neither more nor less.
+    return f"{percent:+d} %" if percent else "0 %"
 
 
 def _wait(seconds: float) -> str:

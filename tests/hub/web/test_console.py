@@ -107,6 +107,14 @@ async def test_who_is_logged_in_gets_the_page(world: HubWorld, path: str) -> Non
         assert f'"{PREFIX}static/{name}"' in answer.body.decode()
 
 
+@pytest.mark.parametrize("query", ["", "?next=//evil.example"])
+async def test_who_leaves_out_the_slash_is_led_to_the_page(world: HubWorld, query: str) -> None:
+    address = world.base.removesuffix("/") + query
+    answer = await world.raw("GET", address, headers=OF_A_WINDOW, follow=False)
+    assert (answer.code, answer.headers["Location"]) == (302, PREFIX)
+    assert (await world.raw("POST", address)).code == 405
+
+
 async def test_an_admins_page_knows_that(world: HubWorld) -> None:
     assert session_in(await page(world, await log_in(world, world.admin())))["admin"]
 

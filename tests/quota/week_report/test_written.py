@@ -35,6 +35,7 @@ def test_each_number_stands_beside_that_of_the_week_before() -> None:
     lines = lines_of(week_report())
     assert ["hours", "used", "1,234.5", "823.0", "+50", "%"] in lines
     assert ["hours", "idle", "10.0", "0.0", "-"] in lines
+    assert ["hours", "borrowed", "1.0", "1.0", "0", "%"] in lines
     assert ["kWh", "2.5", "-", "-"] in lines
     assert ["kg", "CO2", "1.5", "-", "-"] in lines
     assert ["jobs,", "to", "begin", "4", "2", "min", "2.0", "h", "0", "-", "-"] in lines

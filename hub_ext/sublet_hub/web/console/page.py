@@ -127,6 +127,22 @@ class ConsoleHandler(ServiceHandler):
         self.finish(problem.message)
 
 
+class ConsoleDoorHandler(ServiceHandler):
+    """The service's own address without the slash at its end, as people type it."""
+
+    def initialize(self, prefix: str) -> None:
+        """Take the service's own path, with a slash at its end."""
+        self.prefix = prefix
+
+    async def let_in(self) -> None:
+        """Let everybody in: where the page is, is no secret."""
+        self.allow_methods("GET")
+
+    async def answer(self, **_path: str) -> None:
+        """Lead to the page; to nowhere that the request says."""
+        self.redirect(self.prefix)
+
+
 class ConsoleFileHandler(ServiceHandler):
     """The files of the page: the same for everybody, so no one logs in for them."""
 

@@ -80,8 +80,11 @@ export function DocumentPart(props: { quotas: Quotas; quota: QuotaInForce }): Re
 }
 
 function Followed({ quotas, text }: { quotas: Quotas; text: string }): React.JSX.Element | null {
+  const { session } = useConsole();
   const previewed = useStore(quotas.previewed);
-  return previewed?.text === text ? <PreviewPart previewed={previewed} past={quotas.past} /> : null;
+  // Past days are of everybody, so only who sees all is told of them.
+  const past = session.sees_all ? quotas.past : null;
+  return previewed?.text === text ? <PreviewPart {...{ previewed, past }} /> : null;
 }
 
 function DraftDeeds(props: {

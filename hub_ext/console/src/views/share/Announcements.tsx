@@ -18,6 +18,12 @@ export function Announcements(props: { told: Share['announcements'] }): React.JS
           {inLocalTime(each.text, new Date())}{' '}
           <span className="quiet">
             <Moment at={each.made_at} />
+            {each.from_admin && (
+              <>
+                {' · '}
+                {trans.__('until')} <Moment at={each.until} />
+              </>
+            )}
           </span>
         </p>
       ))}

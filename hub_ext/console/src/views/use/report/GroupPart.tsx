@@ -129,5 +129,7 @@ export function changeOf(now: number | null, then: number | null): string {
     return NOTHING;
   }
   const percent = Math.round((100 * (now - then)) / then);
-  return `${percent < 0 ? '−' : '+'}${Math.abs(percent).toString()} %`;
+  // Less than half a percent is neither more nor less.
+  const sign = percent === 0 ? '' : percent < 0 ? '−' : '+';
+  return `${sign}${Math.abs(percent).toString()} %`;
 }
