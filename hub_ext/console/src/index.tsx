@@ -4,6 +4,7 @@ import { createRoot } from 'react-dom/client';
 import { Console, ConsoleProvider } from './model/console';
 import { readSession } from './model/session';
 import { App } from './shell/App';
+import { Following } from './shell/Following';
 import { followSystem, keptTheme, showTheme } from './shell/theme';
 import './style/index.css';
 
@@ -12,10 +13,10 @@ if (root !== null) {
   showTheme(keptTheme());
   followSystem();
   const console = new Console(readSession(document));
-  console.start();
   createRoot(root).render(
     <ConsoleProvider value={console}>
       <App />
+      <Following />
     </ConsoleProvider>
   );
 }

@@ -78,3 +78,28 @@ test('a service that is away is told as that', async () => {
   await expect(asked).rejects.toThrow('does not answer');
   await expect(asked).rejects.toBeInstanceOf(AskError);
 });
+
+test('what is not another is not sent again, and is the very value of before', async () => {
+  const sent: (string | undefined)[] = [];
+  let tag = '"a"';
+  const client = new Client(
+    '/',
+    (_, options) => {
+      const asked = (options.headers as Record<string, string>)['If-None-Match'];
+      sent.push(asked);
+      return Promise.resolve(
+        asked === tag
+          ? new Response(null, { status: 304 })
+          : new Response(JSON.stringify({ people: sent.length }), { headers: { ETag: tag } })
+      );
+    },
+    () => ''
+  );
+  const first = await client.getIfChanged('/quota/tree');
+  expect(await client.getIfChanged('/quota/tree')).toBe(first);
+  // Of another part nothing was told yet.
+  expect(await client.getIfChanged('/quota/tree', { group: 'nlp' })).toEqual({ people: 3 });
+  tag = '"b"';
+  expect(await client.getIfChanged('/quota/tree')).toEqual({ people: 4 });
+  expect(sent).toEqual([undefined, '"a"', undefined, '"a"']);
+});

@@ -21,6 +21,7 @@ function look(hide: boolean): void {
 }
 
 interface Stream {
+  url: string;
   send: (text: string) => Promise<void>;
   end: () => Promise<void>;
   signal: AbortSignal;
@@ -31,7 +32,7 @@ function streaming(): { client: Client; streams: Stream[] } {
   const streams: Stream[] = [];
   const client = new Client(
     '/',
-    (_, options) => {
+    (url, options) => {
       let controller!: ReadableStreamDefaultController<Uint8Array>;
       const body = new ReadableStream<Uint8Array>({
         start: made => {
@@ -43,6 +44,7 @@ function streaming(): { client: Client; streams: Stream[] } {
       });
       const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(1);
       streams.push({
+        url,
         send: async text => {
           controller.enqueue(new TextEncoder().encode(text));
           await settle();
@@ -60,14 +62,21 @@ function streaming(): { client: Client; streams: Stream[] } {
   return { client, streams };
 }
 
-function following(client: Client): { changes: Changes; told: unknown[] } {
+function following(
+  client: Client,
+  showsCards = (): boolean => true
+): { changes: Changes; told: unknown[] } {
   const told: unknown[] = [];
-  const changes = new Changes(client, {
-    cards: changed => told.push(['cards', changed]),
-    topics: changed => told.push(['topics', changed]),
-    opened: () => told.push('opened'),
-    lost: error => told.push(['lost', error])
-  });
+  const changes = new Changes(
+    client,
+    {
+      cards: changed => told.push(['cards', changed]),
+      topics: changed => told.push(['topics', changed]),
+      opened: () => told.push('opened'),
+      lost: error => told.push(['lost', error])
+    },
+    showsCards
+  );
   return { changes, told };
 }
 
@@ -166,4 +175,25 @@ test('who may no longer look asks seldom', async () => {
   await vi.advanceTimersByTimeAsync(2000);
   expect(asked).toBe(2);
   changes.stop();
+});
+
+test('cards are asked for once the page shows some, and not again while they are told', async () => {
+  const { client, streams } = streaming();
+  let shows = false;
+  const { changes } = following(client, () => shows);
+  changes.cardsAreShown();
+  expect(streams).toHaveLength(0);
+  changes.start();
+  await vi.advanceTimersByTimeAsync(1);
+  changes.cardsAreShown();
+  expect(streams.map(each => each.url)).toEqual(['/api/changes?cards=0']);
+  shows = true;
+  changes.cardsAreShown();
+  await vi.advanceTimersByTimeAsync(1);
+  changes.cardsAreShown();
+  expect(streams.map(each => each.url)).toEqual(['/api/changes?cards=0', '/api/changes']);
+  expect(streams.map(each => each.signal.aborted)).toEqual([true, false]);
+  changes.stop();
+  changes.cardsAreShown();
+  expect(streams).toHaveLength(2);
 });

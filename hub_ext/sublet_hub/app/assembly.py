@@ -85,6 +85,7 @@ from sublet_hub.usage.store import UseStore
 from sublet_hub.usage.waited import WaitedReports
 from sublet_hub.web.routes.context import RequestLimits, ServiceParts
 from sublet_hub.web.views.jobs import JobTimes
+from sublet_hub.web.views.quota_in_force import QuotaViews
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
 
@@ -198,6 +199,7 @@ class Assembly:
             shares=Shares(stores, shown.views, self._meter, offers),
             part_histories=PartHistories(quota),
             previews=QuotaPreviews(stores, quota, self._queue, budgets, hub_names),
+            quota_views=QuotaViews(stores, quota, budgets, hub_names),
             histories=self._histories,
             use=UseReports(adapters.database, store, self._in_force, settings.carbon),
             waited=WaitedReports(adapters.database),

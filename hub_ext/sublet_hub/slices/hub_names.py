@@ -101,7 +101,7 @@ class HubNames:
         if known is None:
             return ()
         told = self._told
-        if told is None or told.document is not document or told.known is not known:
+        if told is None or told.document is not document or told.known != known:
             warnings = hub_name_warnings(document, known)
             self._told = told = _Told(document, known, warnings)
         return told.warnings

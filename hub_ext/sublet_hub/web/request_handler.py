@@ -313,10 +313,7 @@ class RouteHandler(ServiceHandler):
         call = Call(
             caller=self.caller,
             path=path,
-            query={
-                name: [value.decode("utf-8", "replace") for value in values]
-                for name, values in self.request.query_arguments.items()
-            },
+            query=self.query(),
             body=self._read_body(route),
         )
         answer = await route.operation(self.service, call)
@@ -353,6 +350,13 @@ class RouteHandler(ServiceHandler):
         text = answer if isinstance(answer, bytes) else _adapter_of(route.answer).dump_json(answer)
         self._count_size(route, text)
         self._send(text)
+
+    def query(self) -> dict[str, list[str]]:
+        """Return what stands in the address after its path."""
+        return {
+            name: [value.decode("utf-8", "replace") for value in values]
+            for name, values in self.request.query_arguments.items()
+        }
 
     def _count_size(self, route: Route, text: bytes) -> None:
         if self.caller is not None and route.counts_by_size:

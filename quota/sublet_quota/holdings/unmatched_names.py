@@ -13,7 +13,10 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.value_kinds.amount_limit import AmountLimit
 from sublet_quota.holdings.gpu_load import GpuFacts
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.names.ids import PoolName
+from sublet_quota.names.ids import GroupName, PoolName
+
+_Place = tuple[GroupName | None, KeyPath]
+"""A group, and keys below it; keys of the document where it is none. Of few the path is told."""
 
 
 def unmatched_names(holdings: Holdings) -> Iterator[DocumentWarning]:
@@ -28,18 +31,21 @@ def unmatched_names(holdings: Holdings) -> Iterator[DocumentWarning]:
         return
     kinds = {facts.kind: holdings.type_of(facts.gpu_id) for facts in cards}
     types = {name for kind in kinds for name in _names(document.type_of(kind.type))}
-    matched = {name for facts in cards for name in _pools(holdings, facts)}
     yield from _kept_out(holdings, cards)
     for name in document.gpu_types:
         if name not in types:
             yield from _told(document, ("gpu_types", name), "no GPU that there is has this type")
-    for name, found in pools.items():
-        if not found and name not in matched:
+    # Of thousands of cards it takes long to look which pools match them.
+    empty = [name for name, found in pools.items() if not found]
+    matched = {name for facts in cards for name in _pools(holdings, facts)} if empty else ()
+    for name in empty:
+        if name not in matched:
             yield from _told(document, ("pools", name), "no GPU that there is lies in this pool")
-    for path, limit in () if document.gpu_types else _limits(document):
+    for place, limit in () if document.gpu_types else _limits(document):
         for name in limit.types:
             if name not in types:
-                yield from _told(document, (*path, name), "no GPU that there is has this type")
+                path = (*_path(document, place), name)
+                yield from _told(document, path, "no GPU that there is has this type")
     yield from _memory_limits(holdings)
     yield from _sizes(document, pools, kinds)
 
@@ -49,13 +55,13 @@ def _memory_limits(holdings: Holdings) -> Iterator[DocumentWarning]:
     document = holdings.document
     most_over = max(pool.memory_overcommit for pool in document.pools.values())
     most_mib = int(most_over * sum(each.kind.usable_mib for each in holdings.gpus_as_told()))
-    for path, limit in _limits(document):
+    for place, limit in _limits(document):
         if isinstance(limit.memory, int) and limit.memory > most_mib:
             words = (
                 "is more memory than slices can have on all GPUs that there are together, "
                 f"{format_memory(most_mib)}: it limits nothing"
             )
-            yield from _told(document, (*path, "memory"), words)
+            yield from _told(document, (*_path(document, place), "memory"), words)
 
 
 def _names(found: str | Ambiguous | None) -> tuple[str, ...]:
@@ -98,12 +104,16 @@ def _sizes(
             yield from _told(document, ("sizes", name, "memory"), words)
 
 
-def _limits(document: QuotaDocument) -> Iterator[tuple[KeyPath, AmountLimit]]:
-    yield ("everyone", "limit"), document.everyone.limit
+def _limits(document: QuotaDocument) -> Iterator[tuple[_Place, AmountLimit]]:
+    yield (None, ("everyone", "limit")), document.everyone.limit
     for name, group in document.all_groups.items():
-        path = key_path(document.path_of(name))
-        yield (*path, "limit"), group.limit
-        yield (*path, "each", "limit"), group.each.limit
+        yield (name, ("limit",)), group.limit
+        yield (name, ("each", "limit")), group.each.limit
+
+
+def _path(document: QuotaDocument, place: _Place) -> KeyPath:
+    group, keys = place
+    return keys if group is None else (*key_path(document.path_of(group)), *keys)
 
 
 def _told(document: QuotaDocument, path: KeyPath, words: str) -> Iterator[DocumentWarning]:

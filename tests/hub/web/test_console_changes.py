@@ -66,7 +66,7 @@ class Heard:
 
 @asynccontextmanager
 async def listening(
-    world: HubWorld, token: str | None, headers: dict[str, str] | None = None
+    world: HubWorld, token: str | None, headers: dict[str, str] | None = None, query: str = ""
 ) -> AsyncIterator[Heard]:
     """Follow the stream as long as the block lasts; then the connection is closed, as a page does.
 
@@ -75,7 +75,7 @@ async def listening(
     heard = Heard()
     place = urlsplit(f"{world.base}api/changes")
     sent = {**(headers or {}), **({} if token is None else {"Authorization": f"token {token}"})}
-    lines = [f"GET {place.path} HTTP/1.1", f"Host: {place.netloc}"]
+    lines = [f"GET {place.path}{query} HTTP/1.1", f"Host: {place.netloc}"]
     # JupyterHub's _xsrf is of one browser, which logged in by Tornado's client.
     lines += [f"User-Agent: Tornado/{tornado.version}"]
     lines += [f"{name}: {value}" for name, value in sent.items()]
@@ -131,6 +131,34 @@ async def test_an_admin_is_told_that_there_are_no_cards(world: HubWorld) -> None
     async with listening(world, world.admin()) as heard:
         await until(lambda: heard.events("cards"))
         assert heard.events("cards")[-1] == {"cards": [], "gone": [], "complete": True}
+
+
+async def test_who_wants_no_cards_is_told_of_all_else_and_never_of_cards(world: HubWorld) -> None:
+    agent = await world.agent()
+    lease = await world.slice_for("ada", size="small")
+    admin = world.admin()
+    async with (
+        listening(world, admin, query="?cards=0") as without,
+        listening(world, admin, query="?cards=1") as heard,
+    ):
+        await until(lambda: heard.cards and "share" in without.topics)
+        before = len(without.topics)
+        agent.says[lease["slice_id"]] = a_report(lease["slice_id"], memory_mib=3 * GIB)
+        await agent.report()
+        told = len(heard.events("cards"))
+        await until(lambda: len(heard.events("cards")) > told)
+        status, _ = await world.call("PUT", "lending", admin, {"lending": False})
+        assert status == 200
+        await until(lambda: "lending" in without.topics[before:])
+        assert {each.split("\n")[0] for each in without.text.split("\n\n")[:-1]} == {
+            "event: changed"
+        }
+
+
+async def test_whether_cards_are_told_is_said_by_0_or_1(world: HubWorld) -> None:
+    for wrong in ("2", "no", ""):
+        status, problem = await world.call("GET", f"changes?cards={wrong}", world.admin())
+        assert (status, problem["reason"]) == (400, "bad-request"), wrong
 
 
 async def test_a_user_is_told_that_their_share_changed_and_nothing_of_cards(

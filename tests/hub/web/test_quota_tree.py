@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import threading
 from pathlib import Path
 from types import ModuleType
@@ -129,6 +130,53 @@ async def test_who_is_over_is_told_of_groups_and_of_people(tmp_path: Path, hub: 
             "0.5 cards of H100",
         )
         assert [(each["owner"], each["most"]) for each in found["over"]] == [("ada", "0.25 cards")]
+
+
+async def test_a_tree_is_told_as_before_until_something_of_it_is_another(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with await world_with(tmp_path, hub, QUOTA) as world:
+        await world.agent()
+        await world.slice_for("ada", size="small", groups=["hub-nlp"])
+        admin, lead = world.admin(), world.group_admin("lead", "hub-nlp")
+
+        async def asked(token: str, tag: str = "") -> Any:
+            headers = {"If-None-Match": tag} if tag else None
+            return await world.raw("GET", "api/quota/tree", token, headers=headers)
+
+        first, part = await asked(admin), await asked(lead)
+        for token, before in ((admin, first), (lead, part)):
+            again = await asked(token, before.headers["ETag"])
+            assert (again.code, again.body) == (304, b"")
+        # What others hold changes the whole, and nothing of the part.
+        await world.slice_for("eve", size="small", groups=["teaching"])
+        other = await asked(admin, first.headers["ETag"])
+        held = {
+            each["share"]["group"]: each["share"]["slices"]
+            for each in json.loads(other.body)["groups"]
+        }
+        assert (other.code, held) == (200, {"science": 1, "nlp": 1, "teaching": 1})
+        assert (await asked(lead, part.headers["ETag"])).code == 304
+        await world.slice_for("mia", size="small", groups=["hub-nlp"])
+        mine = await asked(lead, part.headers["ETag"])
+        assert (mine.code, json.loads(mine.body)["people"]) == (200, 2)
+
+
+async def test_who_is_over_is_another_with_their_groups_and_with_the_document(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    text = QUOTA + "sizes: {bit: {memory: 1GiB, compute: 5%}}\n"
+    async with await world_with(tmp_path, hub, text) as world:
+        await world.agent()
+        await world.slice_for("eve", size="bit", groups=["teaching"])
+        assert (await tree(world))["over"] == []
+        within = text.replace("teaching: {}", "teaching: {each: {limit: {memory: 512MiB}}}")
+        (tmp_path / "quota.yaml").write_text(within)
+        assert (await world.call("POST", "quota/reload", world.admin()))[0] == 200
+        assert [each["owner"] for each in (await tree(world))["over"]] == ["eve"]
+        account = world.service.accounts.find("eve")
+        world.service.accounts.remember(account.model_copy(update={"groups": ("hub-nlp",)}))
+        assert (await tree(world))["over"] == []
 
 
 async def test_a_wrong_document_is_told_with_line_and_column(world: HubWorld) -> None:

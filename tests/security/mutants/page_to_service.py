@@ -162,8 +162,8 @@ MUTANTS: Final = (
         15,
         "a stream of changes tells everybody of all cards",
         _CHANGES,
-        "if caller.sees_all:",
-        "if True:",
+        "if with_cards and caller.sees_all:",
+        "if with_cards:",
         (f"{_STREAM}::test_a_user_is_told_that_their_share_changed_and_nothing_of_cards",),
     ),
     Mutant(

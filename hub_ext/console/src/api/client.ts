@@ -44,9 +44,17 @@ export type Fetch = (url: string, options: RequestInit) => Promise<Response>;
 
 const XSRF = '_xsrf';
 const NOT_LOGGED_IN = 401;
+const NOT_MODIFIED = 304;
 const SAFE_IN_A_PATH = /^[A-Za-z0-9._-]{1,64}$/;
 
+interface Kept {
+  readonly tag: string;
+  readonly value: unknown;
+}
+
 export class Client {
+  private readonly kept = new Map<string, Kept>();
+
   constructor(
     /** The service's own address, with a slash at its end. */
     private readonly prefix: string,
@@ -61,6 +69,31 @@ export class Client {
     names?: Readonly<Record<string, string>>
   ): Promise<Answer<Operation<P, 'get'>>> {
     return this.json('get', withQuery(path, query), undefined, names);
+  }
+
+  /**
+   * The same of what is much to send, and asked for again and again: where nothing of it is
+   * another, nothing is sent, and the value is the very one of before.
+   */
+  async getIfChanged<P extends PathsWith<'get'>>(
+    path: P,
+    query?: Query<Operation<P, 'get'>>
+  ): Promise<Answer<Operation<P, 'get'>>> {
+    type Told = Answer<Operation<P, 'get'>>;
+    const asked = withQuery(path, query);
+    const known = this.kept.get(asked);
+    const answer = await this.send('get', asked, undefined, {}, known?.tag);
+    if (known !== undefined && answer.status === NOT_MODIFIED) {
+      return known.value as Told;
+    }
+    const value = (await answer.json()) as Told;
+    const tag = answer.headers.get('ETag');
+    if (tag === null) {
+      this.kept.delete(asked);
+    } else {
+      this.kept.set(asked, { tag, value });
+    }
+    return value;
   }
 
   /** Where a browser finds a file, such as a table as CSV. */
@@ -84,8 +117,12 @@ export class Client {
   }
 
   /** An answer as it comes, such as a stream. */
-  async open(path: keyof paths, signal: AbortSignal): Promise<Response> {
-    return this.send('get', path, undefined, { signal });
+  async open<P extends PathsWith<'get'>>(
+    path: P,
+    signal: AbortSignal,
+    query?: Query<Operation<P, 'get'>>
+  ): Promise<Response> {
+    return this.send('get', withQuery(path, query), undefined, { signal });
   }
 
   /** The same of what is asked with a body. */
@@ -112,9 +149,13 @@ export class Client {
     method: Method,
     path: string,
     body: unknown,
-    options: RequestInit
+    options: RequestInit,
+    tag?: string
   ): Promise<Response> {
     const headers: Record<string, string> = { 'X-XSRFToken': xsrfOf(this.cookies()) };
+    if (tag !== undefined) {
+      headers['If-None-Match'] = tag;
+    }
     if (body !== undefined) {
       headers['Content-Type'] = 'application/json';
     }
@@ -133,7 +174,7 @@ export class Client {
       }
       throw new AskError(this.trans.__('The service does not answer.'), 0, null);
     }
-    if (!answer.ok) {
+    if (!answer.ok && (tag === undefined || answer.status !== NOT_MODIFIED)) {
       throw await errorOf(answer, this.trans);
     }
     return answer;

@@ -2295,7 +2295,9 @@ export interface operations {
     };
     readonly "get-changes": {
         readonly parameters: {
-            readonly query?: never;
+            readonly query?: {
+                readonly cards?: number;
+            };
             readonly header?: never;
             readonly path?: never;
             readonly cookie?: never;
@@ -2308,6 +2310,14 @@ export interface operations {
                 };
                 content: {
                     readonly "text/event-stream": components["schemas"]["CardsChanged"] | components["schemas"]["TopicsChanged"];
+                };
+            };
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Problem"];
                 };
             };
             readonly 401: {

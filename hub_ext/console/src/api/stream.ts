@@ -26,20 +26,36 @@ export class Changes {
   private controller: AbortController | null = null;
   private timer: number | undefined;
   private rest_ms = FIRST_REST_MS;
+  private started = false;
+  /** Whether the stream that is open tells of cards. */
+  private withCards = false;
 
   constructor(
     private readonly client: Client,
-    private readonly listener: Listener
+    private readonly listener: Listener,
+    /** Whether the page shows cards: only then they are asked for. */
+    private readonly showsCards: () => boolean
   ) {}
 
   start(): void {
+    this.started = true;
     document.addEventListener('visibilitychange', this.look);
     this.look();
   }
 
   stop(): void {
+    this.started = false;
     document.removeEventListener('visibilitychange', this.look);
     this.close();
+  }
+
+  /** The page begins to show cards: a stream without them is followed no longer. */
+  cardsAreShown(): void {
+    const told = this.controller !== null && this.withCards;
+    if (this.started && !told && this.showsCards()) {
+      this.close();
+      this.look();
+    }
   }
 
   private readonly look = (): void => {
@@ -59,9 +75,11 @@ export class Changes {
   private async follow(): Promise<void> {
     const controller = new AbortController();
     this.controller = controller;
+    this.withCards = this.showsCards();
+    const asked = this.withCards ? {} : { cards: 0 };
     let error: unknown = null;
     try {
-      const answer = await this.client.open('/changes', controller.signal);
+      const answer = await this.client.open('/changes', controller.signal, asked);
       this.rest_ms = FIRST_REST_MS;
       this.listener.opened();
       await this.read(answer, controller);

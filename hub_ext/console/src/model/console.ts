@@ -43,29 +43,36 @@ export class Console {
     this.lending = new Question(() => asks.get('/lending'));
     this.notices = new Question(() => asks.get('/announcements'));
     this.groups = new Store(session.groups);
-    this.changes = new Changes(asks, {
-      cards: changed => {
-        this.cards.take(changed);
-      },
-      topics: changed => {
-        changed.topics.forEach(this.refresh);
-      },
-      opened: () => {
-        this.cards.restart();
-        this.lost.set(null);
-      },
-      lost: error => {
-        if (error instanceof AskError && error.status === TOO_MANY) {
-          this.askOnce();
+    this.changes = new Changes(
+      asks,
+      {
+        cards: changed => {
+          this.cards.take(changed);
+        },
+        topics: changed => {
+          changed.topics.forEach(this.refresh);
+        },
+        opened: () => {
+          this.cards.restart();
+          this.lost.set(null);
+        },
+        lost: error => {
+          if (error instanceof AskError && error.status === TOO_MANY) {
+            this.askOnce();
+          }
+          // What a browser says of a connection that broke is different in each.
+          this.lost.set(
+            error instanceof AskError
+              ? messageOf(error)
+              : this.trans.__('The connection to the service ended.')
+          );
         }
-        // What a browser says of a connection that broke is different in each.
-        this.lost.set(
-          error instanceof AskError
-            ? messageOf(error)
-            : this.trans.__('The connection to the service ended.')
-        );
-      }
-    });
+      },
+      () => session.sees_all && this.cards.store.isWatched
+    );
+    this.cards.store.onWatched = () => {
+      this.changes.cardsAreShown();
+    };
   }
 
   /**
@@ -93,7 +100,7 @@ export class Console {
   /** Where no stream is to be had, the page is at least as of now. */
   private askOnce(): void {
     (['share', 'jobs', 'waits', 'lending'] as const).forEach(this.refresh);
-    if (this.session.sees_all) {
+    if (this.session.sees_all && this.cards.store.isWatched) {
       void this.client.get('/gpus').then(
         cards => {
           this.cards.restart();

@@ -3,6 +3,8 @@ import { useSyncExternalStore } from 'react';
 
 export class Store<T> {
   private readonly watchers = new Set<() => void>();
+  /** Done when a part of the page begins to show it, and none did before. */
+  onWatched: (() => void) | null = null;
 
   constructor(private current: T) {}
 
@@ -26,6 +28,9 @@ export class Store<T> {
 
   readonly watch = (watcher: () => void): (() => void) => {
     this.watchers.add(watcher);
+    if (this.watchers.size === 1) {
+      this.onWatched?.();
+    }
     return () => {
       this.watchers.delete(watcher);
     };
@@ -34,4 +39,15 @@ export class Store<T> {
 
 export function useStore<T>(store: Store<T>): T {
   return useSyncExternalStore(store.watch, () => store.value);
+}
+
+/** The same for who needs it only now and then; `null`: it is not watched. */
+export function useStoreIf<T>(store: Store<T>, needed: boolean): T | null {
+  return useSyncExternalStore(needed ? store.watch : watchNothing, () =>
+    needed ? store.value : null
+  );
+}
+
+function watchNothing(): () => void {
+  return () => undefined;
 }

@@ -22,7 +22,7 @@ from sublet_hub.web.console.card_feed import CardFeed, CardNews
 from sublet_hub.web.console.topics import Marks, State, state_of
 from sublet_hub.web.event_stream import EventStreamHandler
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.route import Access, Call, Route
+from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 
 _EVERY_S: Final = 1.0
 _PART_EVERY_S: Final = 0.2
@@ -33,6 +33,7 @@ _PART_OF_ONE: Final = 16
 """Half of the connections that one caller may have: the others are for their questions."""
 _PART_OF_ALL: Final = 4
 _RETRY_AFTER_S: Final = 30
+_CARDS: Final = "cards"
 _NOTHING_TOLD: Final = -1
 """Before the first version of the cards, which may be that there are none."""
 
@@ -71,6 +72,13 @@ CHANGES_ROUTE: Final = Route(
     "What is another now, as server-sent events: `changed`, and for admins `cards`",
     _is_streamed,
     CardsChanged | TopicsChanged,
+    parameters=(
+        Parameter(
+            _CARDS,
+            Nature.NUMBER,
+            "0: nothing is told of cards, which is much of thousands; 1 if left out.",
+        ),
+    ),
 )
 
 
@@ -106,17 +114,18 @@ class ChangesHandler(EventStreamHandler):
         """Tell of changes until the page is gone, or its rights are others."""
         caller = self.asking()
         Call(caller, {}, {}, None).owner(scopes.READ)
+        with_cards = Call(caller, {}, self.query(), None).number(_CARDS, 1, 1) == 1
         with self.places.taken(caller.key), suppress(StreamClosedError, TimeoutError):
             self.begin_events()
-            await self._tell(caller)
+            await self._tell(caller, with_cards=with_cards)
 
-    async def _tell(self, caller: Caller) -> None:
+    async def _tell(self, caller: Caller, *, with_cards: bool) -> None:
         state: State = {}
         version = _NOTHING_TOLD
         told_s = time.monotonic()
         while not self.is_left.is_set() and await self.is_still(caller):
             now_s = time.monotonic()
-            if caller.sees_all:
+            if with_cards and caller.sees_all:
                 version = await self._tell_cards(version)
             await self.service.waits.follow()
             after = state_of(self.service, caller, self.marks)

@@ -45,6 +45,7 @@ from sublet_hub.usage.reports import UseReports
 from sublet_hub.usage.slice_history import Histories
 from sublet_hub.usage.waited import WaitedReports
 from sublet_hub.web.views.jobs import JobViews
+from sublet_hub.web.views.quota_in_force import QuotaViews
 from sublet_hub.web.views.quota_previews import QuotaPreviews
 from sublet_hub.web.views.share import Shares
 from sublet_hub.web.views.slices import Views
@@ -70,6 +71,7 @@ class ServiceParts:
     quota: QuotaSource
     part_histories: PartHistories
     previews: QuotaPreviews
+    quota_views: QuotaViews
     capacity: Capacity
     accounts: OwnerAccounts
     users: HubUsers

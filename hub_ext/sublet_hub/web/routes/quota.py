@@ -21,7 +21,6 @@ from sublet_hub.web.routes.owner import groups_asked_for as groups_of_owner
 from sublet_hub.web.routes.roles import GROUP, READERS_AND_GROUPS, groups_of_part, refuse_if_lost
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Route
 from sublet_hub.web.views.quota_calendar import calendar_of_groups, quota_calendar
-from sublet_hub.web.views.quota_tree import quota_tree, quota_tree_below
 
 _FIRST_YEAR: Final = 2000
 _LAST_YEAR: Final = 2999
@@ -30,7 +29,7 @@ _LAST_YEAR: Final = 2999
 async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
     groups = groups_of_part(service, call)
     if groups is None:
-        return await _whole(service)
+        return await service.quota_views.in_force()
     quota = service.quota
     told = QuotaInForce(
         document={},
@@ -50,21 +49,6 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
     return told.model_copy(update={"document": part, "text": part_text(part)})
 
 
-async def _whole(service: ServiceParts) -> QuotaInForce:
-    quota = service.quota
-    await service.hub_names.look_for_admin(quota.document)
-    return QuotaInForce(
-        document=quota.document.model_dump(mode="json", by_alias=True),
-        text=quota.text,
-        path=None if quota.path is None else str(quota.path),
-        kept_in=quota.kept_in.value,
-        revision=None if quota.revision is None else quota.revision.revision,
-        loaded_at=quota.loaded_at,
-        errors=() if quota.error is None else quota.error.problems,
-        warnings=service.capacity.warnings(),
-    )
-
-
 async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
     del call
     if service.quota.kept_in is KeptIn.DATABASE:
@@ -75,16 +59,14 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
         raise ConflictError(message)
     if not await service.quota.reload():
         raise service.quota.error or QuotaFileError(str(service.quota.path), ["it is wrong"])
-    return await _whole(service)
+    return await service.quota_views.in_force()
 
 
-async def _tree(service: ServiceParts, call: Call) -> QuotaTree:
-    about, now = service.quota.revision, service.now()
+async def _tree(service: ServiceParts, call: Call) -> bytes:
+    about, trees = service.quota.revision, service.quota_views.trees
     revision = None if about is None else about.revision
     groups = groups_of_part(service, call)
-    if groups is not None:
-        return await quota_tree_below(service.capacity, service.budgets, revision, groups, now)
-    return await quota_tree(service.capacity, service.accounts, service.budgets, revision, now)
+    return await (trees.whole(revision) if groups is None else trees.below(groups, revision))
 
 
 async def _calendar(service: ServiceParts, call: Call) -> QuotaCalendar:

@@ -10,7 +10,6 @@ from sublet_quota.document.group_limits import limit_of
 from sublet_quota.document.rights import Rights
 from sublet_quota.document.told_rights import tell_rights
 from sublet_quota.holdings.holdings import Holdings
-from sublet_quota.holdings.standing.group_trees import leaf_of, tree_of
 from sublet_quota.holdings.told_guarantees import guarantee_in_force
 from sublet_quota.names.ids import GroupName
 from sublet_quota.residency.snapshot import Rank
@@ -116,8 +115,7 @@ def group_share(holdings: Holdings, name: GroupName) -> GroupShare:
 
 def outside_share(holdings: Holdings) -> GroupShare:
     """Return what is charged to no group: nothing of it is guaranteed, or limited together."""
-    document = holdings.document
-    leaf = leaf_of(tree_of(document, None), None)
+    leaf = holdings.leaf(None)
     held = holdings.held(leaf) + holdings.jobs_held(leaf)
     jobs = holdings.jobs_held(leaf)
     types = tuple(

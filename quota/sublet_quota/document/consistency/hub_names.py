@@ -13,6 +13,7 @@ from sublet_quota.document.consistency.warnings import DocumentWarning
 from sublet_quota.document.lookups.group_paths import key_path
 from sublet_quota.document.problems import KeyPath
 from sublet_quota.document.quota_document import QuotaDocument
+from sublet_quota.names.ids import GroupName
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,9 @@ def _groups(document: QuotaDocument, known: frozenset[str] | None) -> Iterator[t
                 ),
             )
         return
-    unknown = [each for each in _members(document) if each[1] not in known]
-    for place, (path, name) in enumerate(unknown[:_MOST_TOLD]):
+    unknown = [each for each in _members(document) if each[2] not in known]
+    for place, (group, keys, name) in enumerate(unknown[:_MOST_TOLD]):
+        path = (*key_path(document.path_of(group)), *keys)
         if path[-1] == "members" or path[-2:] == _ADMINS_OF_HUB:
             yield path, unknown_group(name, known, looks_near=place < _MOST_NEAR)
         else:
@@ -83,18 +85,17 @@ def _groups(document: QuotaDocument, known: frozenset[str] | None) -> Iterator[t
     yield from _more(("groups",), len(unknown), "groups")
 
 
-def _members(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the groups of the hub that are named.
+def _members(document: QuotaDocument) -> Iterator[tuple[GroupName, KeyPath, str]]:
+    """Yield the groups of the hub that are named: in which group, below which keys of it.
 
     A group that only holds others together needs none of its own name.
     """
     for name, group in document.all_groups.items():
-        path = key_path(document.path_of(name))
         if group.members is not None:
-            yield from (((*path, "members"), each) for each in group.members)
+            yield from ((name, ("members",), each) for each in group.members)
         elif not group.groups:
-            yield path, name
-        yield from (((*path, *_ADMINS_OF_HUB), each) for each in group.admins.groups or ())
+            yield name, (), name
+        yield from ((name, _ADMINS_OF_HUB, each) for each in group.admins.groups or ())
 
 
 def _users(document: QuotaDocument, known: KnownNames) -> Iterator[tuple[KeyPath, str]]:
@@ -109,8 +110,9 @@ def _named(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
     for place, exception in enumerate(document.exceptions):
         yield from ((("exceptions", place, "who"), name) for name in exception.who)
     for group, said in document.all_groups.items():
-        path = (*key_path(document.path_of(group)), "admins", "users")
-        yield from ((path, name) for name in said.admins.users or ())
+        if said.admins.users:
+            path = (*key_path(document.path_of(group)), "admins", "users")
+            yield from ((path, name) for name in said.admins.users)
 
 
 def _more(path: KeyPath, unknown: int, what: str) -> Iterator[tuple[KeyPath, str]]:

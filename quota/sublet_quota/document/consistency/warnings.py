@@ -174,8 +174,9 @@ def _types_in_no_pool(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
 
 def _sizes_for_others(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
     yield from _closed_sizes(("everyone",), document.everyone, document.sizes, ())
-    for name, group in document.all_groups.items():
-        path = document.path_of(name)
+    # Of thousands of groups few say anything of this, and paths take long to write.
+    for name in (name for name, group in document.all_groups.items() if group.sizes):
+        path, group = document.path_of(name), document.all_groups[name]
         yield from _closed_sizes(key_path(path), group, document.sizes, path)
 
 
@@ -211,6 +212,7 @@ def _sooner_than_idle(document: QuotaDocument) -> Iterator[tuple[KeyPath, str]]:
         *(
             ((*key_path(document.path_of(name)), "each", "max_idle"), group.each.max_idle)
             for name, group in document.all_groups.items()
+            if group.each.max_idle is not None
         ),
     ]
     for path, max_idle in said:

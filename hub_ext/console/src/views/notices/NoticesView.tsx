@@ -5,7 +5,7 @@ import { messageOf } from '../../api/client';
 import type { Announcement } from '../../api/types';
 import { Moment } from '../../controls/Moment';
 import { useConsole } from '../../model/console';
-import { useStore } from '../../model/store';
+import { useStore, useStoreIf } from '../../model/store';
 import { toWhom } from './audience';
 import { DeliveriesPart } from './DeliveriesPart';
 import { WriteDialog } from './WriteDialog';
@@ -86,7 +86,7 @@ function OneNotice(props: {
 }): React.JSX.Element {
   const { trans, session, client, cards, notices } = useConsole();
   const { told } = props;
-  const { list } = useStore(cards.store);
+  const shown = useStoreIf(cards.store, told.audience === 'card');
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const withdraw = (): void => {
@@ -105,7 +105,7 @@ function OneNotice(props: {
   return (
     <li className="part mine" data-sublet="notice">
       <header>
-        <b>{trans.__('To %1', toWhom(told, list ?? [], trans))}</b>{' '}
+        <b>{trans.__('To %1', toWhom(told, shown?.list ?? [], trans))}</b>{' '}
         <span className="quiet">
           {trans.__('by %1', told.made_by)} · <Moment at={told.made_at} /> · {trans.__('until')}{' '}
           <Moment at={told.until} />

@@ -49,13 +49,16 @@ function QuotasShown({ quotas }: { quotas: Quotas }): React.JSX.Element {
   }, [quotas, told]);
   useLeavingQuestion(changed || isAnyChanged(console));
   const quota = asked.value;
-  if (quota === null) {
-    return <p role="status">{asked.problem ?? trans.__('Asking for the quotas …')}</p>;
-  }
   return (
     <>
-      {asked.problem !== null && <p className="why">{asked.problem}</p>}
-      <Source quota={quota} group={group} />
+      {quota === null ? (
+        <p role="status">{asked.problem ?? trans.__('Asking for the quotas …')}</p>
+      ) : (
+        <>
+          {asked.problem !== null && <p className="why">{asked.problem}</p>}
+          <Source quota={quota} group={group} />
+        </>
+      )}
       <nav className="sub-bar" aria-label={trans.__('Quotas')}>
         <ul>
           {parts.map(each => (
@@ -65,15 +68,15 @@ function QuotasShown({ quotas }: { quotas: Quotas }): React.JSX.Element {
           ))}
         </ul>
       </nav>
-      {part === 'tree' && <TreePart quotas={quotas} quota={quota} />}
+      {part === 'tree' && <TreePart quotas={quotas} />}
       {part === 'held' && group !== null && <HeldPart group={group} />}
-      {part === 'document' && (
+      {quota !== null && part === 'document' && (
         <Suspense fallback={<p role="status">{trans.__('Fetching the editor …')}</p>}>
           <DocumentPart quotas={quotas} quota={quota} />
         </Suspense>
       )}
-      {part === 'history' && <HistoryPart quotas={quotas} quota={quota} />}
-      {part === 'calendar' && <CalendarPart {...{ quota, group }} />}
+      {quota !== null && part === 'history' && <HistoryPart quotas={quotas} quota={quota} />}
+      {quota !== null && part === 'calendar' && <CalendarPart {...{ quota, group }} />}
     </>
   );
 }

@@ -1,9 +1,9 @@
 /** Every group with what it holds of its guarantee and its limits, and who has more than they may. */
 import { decimal } from '@sublet-lab/format/quantities';
 import type { TranslationBundle } from '@sublet-lab/format/translation';
-import { useCallback, useMemo, useState } from 'react';
+import { memo, useCallback, useMemo, useState } from 'react';
 
-import type { Excess, GroupNode, QuotaInForce, QuotaTree } from '../../api/types';
+import type { Excess, GroupNode, QuotaTree } from '../../api/types';
 import { Meter } from '../../controls/Meter';
 import { ShareMeters } from '../../controls/ShareMeters';
 import { Tag } from '../../controls/Tag';
@@ -14,15 +14,12 @@ import type { Quotas } from './model';
 import { foundIn, isOver, keyOf, MOST_SHOWN } from './nodes';
 import { showLine } from './parts';
 
-export function TreePart(props: { quotas: Quotas; quota: QuotaInForce }): React.JSX.Element {
+export function TreePart({ quotas }: { quotas: Quotas }): React.JSX.Element {
   const { trans } = useConsole();
-  const { quotas, quota } = props;
   const asked = useStore(quotas.tree.store);
   const ask = useCallback(() => {
     void quotas.tree.refresh();
-    // Another document is another question.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [quotas, quota]);
+  }, [quotas]);
   usePolling(ask);
   if (asked.value === null) {
     return <p role="status">{asked.problem ?? trans.__('Asking who holds what …')}</p>;
@@ -35,7 +32,8 @@ export function TreePart(props: { quotas: Quotas; quota: QuotaInForce }): React.
   );
 }
 
-function Tree({ tree }: { tree: QuotaTree }): React.JSX.Element {
+/** Drawn anew where the tree is another: it is asked for again and again, and seldom is. */
+const Tree = memo(function Tree({ tree }: { tree: QuotaTree }): React.JSX.Element {
   const { trans } = useConsole();
   const [text, setText] = useState('');
   const [over, setOver] = useState(false);
@@ -92,7 +90,7 @@ function Tree({ tree }: { tree: QuotaTree }): React.JSX.Element {
       )}
     </>
   );
-}
+});
 
 function Group({ node }: { node: GroupNode }): React.JSX.Element {
   const { trans } = useConsole();

@@ -70,13 +70,19 @@ export class Quotas {
     const asked = group === null ? {} : { group };
     this.client = client;
     this.past = new PastDays(client, console.trans);
-    this.quota = new Question(() => client.get('/quota', asked));
-    this.tree = new Question(() => client.get('/quota/tree', asked));
+    this.quota = new Question(() => client.getIfChanged('/quota', asked));
+    this.tree = new Question(() => client.getIfChanged('/quota/tree', asked));
     this.revisions = new Question(() => client.get('/quota/revisions', asked));
+    let before: QuotaInForce | null = null;
     this.quota.store.watch(() => {
       const inForce = this.quota.store.value.value;
       if (inForce !== null) {
         this.follow(inForce);
+        if (before !== null && before !== inForce && this.tree.store.isWatched) {
+          // Another document is another tree.
+          void this.tree.refresh();
+        }
+        before = inForce;
       }
     });
   }
