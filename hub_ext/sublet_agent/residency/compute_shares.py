@@ -83,8 +83,10 @@ class ComputeShares:
             return kept
         if self._turns.are_stuck:
             return ShareKept.DRIVER_WAITS
+        if served.slice_id in self._turns.who:
+            return kept
         # Turns that were stopped since the last sample gave way to a move of memory.
-        return kept if served.slice_id in self._turns.who else ShareKept.MOVING
+        return ShareKept.TURNS_LAPSED if self._turns.have_lapsed else ShareKept.MOVING
 
     def most_milli(self, served: ServedSlice) -> int | None:
         """Return how much of the card a slice has at most, in milli-GPU; ``None``: all."""

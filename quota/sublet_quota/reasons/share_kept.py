@@ -62,6 +62,8 @@ class ShareKept(StrEnum):
     """No turns are taken on the card, which is full while the slice has less than its share."""
     DRIVER_WAITS = "driver-waits"
     """The card's driver keeps a switch from one turn to the next waiting."""
+    TURNS_LAPSED = "turns-lapsed"
+    """The agent did not measure the card in time for turns to go on, or they failed."""
     BEING_MEASURED = "being-measured"
     """Turns are taken, and it was not measured yet that they give the slice what is due to it."""
     NOT_MEASURED = "not-measured"
@@ -158,6 +160,9 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
         ShareKept.NOT_TOLD: _because("the card does not tell who uses how much of it"),
         ShareKept.TURNS_OFF: _because("this machine's agent is set to take no turns on this card"),
         ShareKept.DRIVER_WAITS: _because("the card's driver does not answer in time"),
+        ShareKept.TURNS_LAPSED: _because(
+            "this machine's agent was too late to go on with turns, or could not; it begins anew"
+        ),
         ShareKept.BEING_MEASURED: _not_known(
             "its turns are being measured",
             "Slices compute in turns on the card: whether these give the slice what is due to it, "

@@ -9,6 +9,7 @@ from threading import Event
 
 import pytest
 from sublet_agent.devices.interface import Gpu, GpuMemory, NotSupportedError
+from sublet_agent.moves.compute_turns import LEASE
 from sublet_agent.residency.compute_shares import ComputeShares, TurnSettings
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
@@ -164,6 +165,25 @@ def test_turns_that_gave_way_to_a_move_are_not_told_to_keep_anything(bench):
         shares.note(slices, after(0.1), may_begin=True)
         asyncio.run(shares.stop())
         assert [shares.kept(each) for each in slices] == [ShareKept.MOVING] * 2
+
+
+def test_turns_that_nobody_goes_on_with_in_time_are_told_as_that_and_not_as_a_move(bench):
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, a_card()) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        bench.clock.passes((2 * LEASE).total_seconds())
+        wait_for(lambda: not shares.who, 60, "turns to end")
+        assert [shares.kept(each) for each in slices] == [ShareKept.TURNS_LAPSED] * 2
+        # Once the card is measured again, they go on.
+        shares.note(slices, after(20), may_begin=True)
+        wait_for(
+            lambda: (
+                shares.note(slices, after(20), may_begin=True)
+                or [shares.kept(each) for each in slices] == [ShareKept.BEING_MEASURED] * 2
+            ),
+            60,
+            "turns to go on",
+        )
 
 
 def test_who_is_stopped_and_computes_no_longer_leaves_the_turns(bench):
