@@ -154,7 +154,7 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
         return _take(use, past, staying, period)
     if taken.idle:
         return _keep_caps(use, past, taken, staying, period)
-    beside = sum(used(each) for each in use if each.slice_id not in taken.who)
+    beside = use.foreign + sum(used(each) for each in use if each.slice_id not in taken.who)
     for_turns = max(0.0, 1.0 - beside)
     parts, rests, filling = taken.parts, dict(past.rests), []
     short_since: dict[SliceId, datetime] = {}

@@ -50,6 +50,8 @@ class ShareKept(StrEnum):
     """Who has more than is due to it cannot be made to take turns."""
     OTHERS_WAIT = "others-wait-for-programs"
     """Who has more than is due to it did not fill its turns, and is let alone for a while."""
+    FOREIGN = "foreign-use"
+    """What belongs to no slice of the card takes what the slice lacks of its share."""
     TOO_MANY = "too-many"
     """There are too many for a turn of each in one period."""
     MOVING = "moving"
@@ -154,6 +156,7 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
         ShareKept.OTHERS_WAIT: _because(
             "programs beside it did not use their turns in full, and run freely for a while"
         ),
+        ShareKept.FOREIGN: _because("processes of no slice of this card use {part} of its time"),
         ShareKept.TOO_MANY: _because("too many compute on the card at once for a turn of each"),
         ShareKept.MOVING: _because("memory is being moved on the card, or the card is being tried"),
         ShareKept.CLOSED: _because("the card has failed, or does not answer"),
@@ -186,15 +189,22 @@ def holds_of(kept: ShareKept) -> Holds:
     return _WORDS[kept].holds
 
 
-def share_kept_words(kept: ShareKept, most_milli: int | None = None) -> str:
+def share_kept_words(
+    kept: ShareKept, most_milli: int | None = None, foreign_percent: int | None = None
+) -> str:
     """Return how it stands, to be read after "compute share": in full, with the reason.
 
-    ``most_milli``: how much of the card the slice has at most, in milli-GPU, where that is told.
+    ``most_milli``: how much of the card the slice has at most, in milli-GPU, where that is told;
+    ``foreign_percent``: which part of the card's time what belongs to no slice uses.
     """
     at = "" if most_milli is None else f" at {most_milli / 10:g} %"
-    return _WORDS[kept].words.format(at=at)
+    return _WORDS[kept].words.format(at=at, part=_part(foreign_percent))
 
 
-def share_kept_meaning(kept: ShareKept) -> str:
-    """Return how it stands in a sentence."""
-    return _WORDS[kept].meaning
+def share_kept_meaning(kept: ShareKept, foreign_percent: int | None = None) -> str:
+    """Return how it stands in a sentence; ``foreign_percent`` as in ``share_kept_words``."""
+    return _WORDS[kept].meaning.format(part=_part(foreign_percent))
+
+
+def _part(percent: int | None) -> str:
+    return "a part" if percent is None else f"{percent} %"
