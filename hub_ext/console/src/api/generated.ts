@@ -854,6 +854,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         readonly AccountTemplate: {
+            readonly driver_memory_limit: boolean;
             readonly environment: {
                 readonly [key: string]: string;
             };
