@@ -39,11 +39,11 @@ class OnThisMachine(SliceSpawnerMixin):
 
     driver_memory_limit = Bool(
         False,
-        help="""Whether servers' memory caps are to be kept by NVIDIA's driver, over all programs of
-        a slice together: driver 615, control groups of version 2, and an agent that is root.
-        PyTorch and JAX are then told no share of the card, as they would take the cap for the whole
-        card. Where the driver cannot, the agent's watch alone is left, and owners and admins are
-        told so with the reason. Training jobs have no such limit.""",
+        help="""Whether memory caps of servers and training jobs are to be kept by NVIDIA's driver,
+        over all programs of a slice together: driver 615, control groups of version 2, and an agent
+        that is root. PyTorch and JAX are then told no share of the card, as they would take the cap
+        for the whole card. Where the driver cannot, the agent's watch alone is left, and owners and
+        admins are told so with the reason. A job has it as its owner's last server did.""",
     ).tag(config=True)
 
     left_processes_grace_s = Float(
@@ -103,7 +103,8 @@ class OnThisMachine(SliceSpawnerMixin):
         if isinstance(account, Refusal):
             return account
         environment = allowed_environment(self.job_environment(account), self.job_environment_names)
-        return account_template(account, self.job_folder(), self.job_python, environment)
+        template = account_template(account, self.job_folder(), self.job_python, environment)
+        return template.model_copy(update={"driver_memory_limit": self.driver_memory_limit})
 
     async def end_what_is_left(self, slice_id: SliceId) -> None:
         """End what outlived the server: else it would use the GPU with no slice to its name."""

@@ -290,7 +290,9 @@ def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubSe
             memory_mib=81920,
             used_mib=40960,
             closed="XID 79",
-            foreign_processes=ForeignProcesses(count=1, pids=(42,), held_mib=2048),
+            foreign_processes=ForeignProcesses(
+                count=1, pids=(42,), held_mib=2048, utilisation_percent=50
+            ),
             unfit=(ToldUnfit(why=Unfit.DRIVER_UNLOADS),),
             unfrozen=NotFrozen.SWITCHED_OFF,
         ),
@@ -304,7 +306,7 @@ def test_gpus_shows_who_holds_what_lent_to_whom_and_who_waits(service: FakeHubSe
     # Long remarks go over several lines.
     shown = " ".join(sublet("gpus").output.split())
     for text in (
-        "simulated; closed: XID 79; pause only: process 42 of no slice holds 2 GiB: nothing",
+        "simulated; closed: XID 79; pause only: process 42 of no slice holds 2 GiB and uses 50 %",
         "pause only: nothing keeps the driver loaded there, which bringing",
         "not all are frozen while one comes back: freezing is switched off",
         "waiting, active 3 min",

@@ -54,6 +54,7 @@ async def test_a_start_gets_a_slice_and_tells_the_first_process(tmp_path):
         assert (request.account.uid, request.account.gid) == (os.getuid(), os.getgid())
         # On one machine no engine keeps anything, and the card tells what does.
         assert (request.cap_kept_by, request.compute_kept_by) == ((), None)
+        assert not request.account.driver_memory_limit
         assert psutil.Process(spawner.pid).environ()["SUBLET_SLICE_ID"] == slice_id
         await spawner.stop()
         assert service.released == [slice_id]
@@ -67,6 +68,7 @@ async def test_where_the_driver_is_to_keep_the_cap_programs_are_told_no_fraction
         await spawner.start()
         (request,) = service.requests
         assert request.cap_kept_by == ("watch", DRIVER_IF_ABLE)
+        assert request.account.driver_memory_limit, "jobs have it, too"
         environment = psutil.Process(spawner.pid).environ()
         assert environment["SUBLET_MEMORY_MIB"]
         assert not {"PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION"} & environment.keys()

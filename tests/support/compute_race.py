@@ -57,6 +57,8 @@ class Racer:
     runs_a_cell: bool = True
     pausable: bool = True
     most_milli: int | None = None
+    foreign: bool = False
+    """Whether it is no slice's."""
 
 
 @dataclass
@@ -109,6 +111,7 @@ class ComputeRace:
         now = BEGAN + timedelta(seconds=self.now_s)
         measured = self.now_s - WINDOW_S, self.now_s
         had_s = self.times.had_s(*measured)
+        used = [int(str(told[pid])) / 100 for pid in range(1, len(self.racers) + 1)]
         return CardUse(
             measured_from=now - timedelta(seconds=WINDOW_S),
             now=now,
@@ -117,7 +120,7 @@ class ComputeRace:
                 ComputingSlice(
                     slice_id=SliceId(f"s{index}"),
                     share_milli=racer.share_milli,
-                    used=int(str(told[index + 1])) / 100,
+                    used=used[index],
                     rank=racer.rank,
                     is_job=racer.is_job,
                     runs_a_cell=racer.runs_a_cell and not racer.is_job,
@@ -126,7 +129,9 @@ class ComputeRace:
                     turns=had_s.get(SliceId(f"s{index}"), 0.0) / WINDOW_S,
                 )
                 for index, racer in enumerate(self.racers)
+                if not racer.foreign
             ),
+            foreign=sum(u for u, racer in zip(used, self.racers, strict=True) if racer.foreign),
             moving=moving,
             turned=self.times.taken_s(*measured) / WINDOW_S,
         )

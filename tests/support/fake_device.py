@@ -41,6 +41,7 @@ class FakeProcess:
     unsuspendable: Unsuspendable | None = None
     endless: bool = False
     busy_ms: int = 0
+    utilisation_percent: int | None = 0
     poisoned: bool = False
     stopped: bool = False
     """Whether it could not answer, as by Ctrl-Z."""
@@ -113,7 +114,7 @@ class FakeDevice:
         while self.before_listing:
             self.before_listing.pop(0)()
         return [
-            GpuProcess(p.pid, p.memory_mib if p.told else None, 0, p.busy_ms)
+            GpuProcess(p.pid, p.memory_mib if p.told else None, p.utilisation_percent, p.busy_ms)
             for p in self._listed(gpu_id)
         ]
 

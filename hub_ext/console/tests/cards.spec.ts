@@ -88,11 +88,14 @@ test('where more is promised than the card has, a mark shows where the card ends
 test('how a card stands, and why', () => {
   const now = new Date();
   expect(healthOf(aCard())).toBe('open');
+  const two = { count: 2, pids: [1, 2], held_mib: 5, memory_told: true };
   const foreign = aCard({
-    report: { foreign_processes: { count: 2, pids: [1, 2], held_mib: 5, memory_told: true } }
+    report: { foreign_processes: { ...two, utilisation_percent: 50 } }
   });
   expect(healthOf(foreign)).toBe('pause-only');
-  expect(reasonsOf(foreign, trans, now)[0]).toMatch(/^2 processes of no slice/);
+  expect(reasonsOf(foreign, trans, now)[0]).toMatch(/^2 processes of no slice.*50 %/);
+  const idle = aCard({ report: { foreign_processes: { ...two, utilisation_percent: null } } });
+  expect(reasonsOf(idle, trans, now)[0]).not.toMatch(/%/);
   const drained = aCard({
     more: {
       closing: {

@@ -69,6 +69,7 @@ def report_status(
                     "gpu_id": registry.told_card(s),
                     "compute_kept": r.shares.kept(s),
                     "compute_most_milli": r.shares.most_milli(s),
+                    "compute_foreign_percent": r.shares.foreign_percent(s),
                     "driver_limit": r.limits.standing(s.slice_id),
                 }
             )
@@ -136,6 +137,7 @@ def _foreign(gpu: ServedGpu) -> ForeignProcesses | None:
         pids=tuple(sorted(foreign)[:MOST_FOREIGN_PIDS]),
         held_mib=sum(told),
         memory_told=len(told) == len(foreign),
+        utilisation_percent=_percent(gpu.reading.foreign_percent),
     )
 
 

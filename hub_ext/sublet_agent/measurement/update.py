@@ -99,6 +99,7 @@ class SampleUpdate:
         """Take over which processes are on the card; return those of its slices."""
         listed: set[ProcessIdentity] = set()
         foreign: dict[int, int | None] = {}
+        foreign_use: list[int | None] = []
         strays: set[SliceId] = set()
         canary_mib = 0
         for process in sample.processes:
@@ -108,6 +109,7 @@ class SampleUpdate:
             served = self._slice_of(process)
             if served is None:
                 foreign[process.identity.pid] = process.memory_mib
+                foreign_use.append(process.utilisation_percent)
                 if process.slice_id is not None:
                     strays.add(process.slice_id)
                 continue
@@ -123,6 +125,7 @@ class SampleUpdate:
             energy_mj=sample.energy_mj,
             temperature_c=sample.temperature_c,
             foreign=foreign,
+            foreign_percent=_in_all(foreign_use),
             strays=frozenset(strays),
             measured_until=sample.began,
             read_by=now,
@@ -278,3 +281,9 @@ class SampleUpdate:
         everything_is_told = len(told) == len(sample.processes)
         if sample.memory is not None and self._gpu.move is None and everything_is_told:
             self._gpu.note_unaccounted(sum(told))
+
+
+def _in_all(told: list[int | None]) -> int | None:
+    """Return the use of several processes in percent; ``None``: not all of it is told."""
+    known = [percent for percent in told if percent is not None]
+    return min(100, sum(known)) if len(known) == len(told) else None

@@ -69,6 +69,7 @@ class ComputeTurns:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._taken: TakenTurns | None = None
+        self._lapsed = False
         self._renewed_s = 0.0
         self._switching_since_s: float | None = None
         self._ending = threading.Event()
@@ -81,6 +82,12 @@ class ComputeTurns:
         """The slices that take turns now."""
         with self._lock:
             return frozenset() if self._taken is None else self._taken.round.who
+
+    @property
+    def have_lapsed(self) -> bool:
+        """Whether the last turns ended though nobody stopped them: they failed, or were late."""
+        with self._lock:
+            return self._lapsed
 
     @property
     def are_over(self) -> bool:
@@ -101,6 +108,7 @@ class ComputeTurns:
             return
         with self._lock:
             self._taken, self._renewed_s = taken, self._monotonic()
+            self._lapsed = False
         if not is_alive:
             self._ending.clear()
             name = f"turns-{self._gpu_id}"
@@ -113,8 +121,8 @@ class ComputeTurns:
         One for which the driver is in a call after that time runs when that has come back.
         """
         with self._lock:
-            self._taken = None
-        self._ending.set()
+            self._taken, self._lapsed = None, False
+            self._ending.set()
         # The others do not wait for that call.
         self._let_run()
         if self._thread is not None:
@@ -144,6 +152,7 @@ class ComputeTurns:
             self._switching_since_s = None
             with self._lock:
                 self._taken = None
+                self._lapsed = not self._ending.is_set()
             self._let_run()
 
     def _current(self) -> TakenTurns | None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
+from sublet_quota.compute.foreign import told_beside_foreign_use, who_has_less_by_foreign_use
 from sublet_quota.compute.policy import PERIOD, PastCompute, decide_turns, judge_without_turns
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.obstacles import Obstacle
@@ -62,6 +63,8 @@ class ComputeShares:
         self._calls = calls
         self._past = PastCompute()
         self._kept: dict[SliceId, ShareKept] = {}
+        self._foreign = 0.0
+        self._has_less_by_that: frozenset[SliceId] = frozenset()
 
     @property
     def who(self) -> frozenset[SliceId]:
@@ -79,12 +82,21 @@ class ComputeShares:
             return ShareKept.NOT_MEASURED
         # Of what has nothing on the card, nobody gets less than is due.
         kept = self._kept.get(served.slice_id, ShareKept.NOT_NEEDED)
-        if kept not in _OF_TURNS:
-            return kept
-        if self._turns.are_stuck:
+        if kept in _OF_TURNS and self._turns.are_stuck:
             return ShareKept.DRIVER_WAITS
-        # Turns that were stopped since the last sample gave way to a move of memory.
-        return kept if served.slice_id in self._turns.who else ShareKept.MOVING
+        if kept in _OF_TURNS and served.slice_id not in self._turns.who:
+            # Turns that were stopped since the last sample gave way to a move of memory.
+            return ShareKept.TURNS_LAPSED if self._turns.have_lapsed else ShareKept.MOVING
+        has_less = served.slice_id in self._has_less_by_that
+        return told_beside_foreign_use(kept, has_less=has_less)
+
+    def foreign_percent(self, served: ServedSlice) -> int | None:
+        """Return how much of the card's time what belongs to no slice uses, in percent.
+
+        ``None`` where that is not why the slice's share is not kept.
+        """
+        is_why = self.kept(served) is ShareKept.FOREIGN
+        return round(100 * self._foreign) if is_why else None
 
     def most_milli(self, served: ServedSlice) -> int | None:
         """Return how much of the card a slice has at most, in milli-GPU; ``None``: all."""
@@ -98,8 +110,11 @@ class ComputeShares:
 
         ``may_begin``: whether anything may be begun on the card.
         """
-        by_id = {s.slice_id: s for s in slices if s.assignment is not None and s.processes}
+        everybody = tuple(slices)
+        by_id = {s.slice_id: s for s in everybody if s.assignment is not None and s.processes}
+        self._foreign = self._used_by_no_slice(everybody)
         use = self._use(by_id.values(), now, may_begin=may_begin)
+        self._has_less_by_that = who_has_less_by_foreign_use(use)
         if not self._takes_turns:
             self._kept = dict(judge_without_turns(use))
             return False
@@ -145,8 +160,18 @@ class ComputeShares:
             ),
             moving=moves or not may_begin,
             closed=gpu.fault is not None,
+            foreign=self._foreign,
             turned=taken_s / (until_s - since_s) if until_s > since_s else 0.0,
         )
+
+    def _used_by_no_slice(self, slices: Iterable[ServedSlice]) -> float:
+        """Return the part of the card's time used by what belongs to no slice, where it is told.
+
+        That is also what was left by a slice that was released.
+        """
+        left = (p for s in slices if s.assignment is None for p in s.processes.on_gpu())
+        told = (self._gpu.reading.foreign_percent, *(p.utilisation_percent for p in left))
+        return min(1.0, sum(percent or 0 for percent in told) / 100)
 
     def _surely_measured_s(self, now: datetime) -> tuple[float, float]:
         """Return from when to when the card was certainly measured last, by the monotonic clock.

@@ -70,6 +70,9 @@ class CardReading:
     """In degrees Celsius; ``None`` where the card does not tell."""
     foreign: Mapping[int, int | None] = field(default_factory=dict)
     """Processes of no slice of this card, by pid, with their memory in MiB; ``None``: not told."""
+    foreign_percent: int | None = None
+    """How much of the card's time these used lately, in percent; ``None``: the card does not tell.
+    """
     canary_mib: int = 0
     """What the agent's own small process holds, with which the card is being tried."""
     strays: frozenset[SliceId] = frozenset()

@@ -173,6 +173,7 @@ class TenantRequests:
             kernels=served.kernels.of([p.identity for p in served.processes], self._parent),
             compute_kept=residency.shares.kept(served),
             compute_most_milli=residency.shares.most_milli(served),
+            compute_foreign_percent=residency.shares.foreign_percent(served),
             driver_limit=residency.limits.standing(served.slice_id),
         )
         return share_of(served, residency.gpu, tuple(residency.slices.values()), view)

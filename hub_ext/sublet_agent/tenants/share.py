@@ -48,6 +48,8 @@ class TenantView:
     """How it stands with the slice's share of the card's compute."""
     compute_most_milli: int | None = None
     """How much of the card's compute the slice has at most, also alone; ``None``: all."""
+    compute_foreign_percent: int | None = None
+    """How much of the card's time what belongs to no slice uses, where that is why."""
     driver_limit: DriverLimit | None = None
     """How it stands with the driver's limit of the slice's memory; ``None``: none was asked for."""
 
@@ -84,7 +86,9 @@ def share_of(
         compute_milli=1000 if assignment is None else assignment.compute_milli,
         compute_kept=None
         if view.compute_kept is None
-        else tell_share_kept(view.compute_kept, view.compute_most_milli),
+        else tell_share_kept(
+            view.compute_kept, view.compute_most_milli, view.compute_foreign_percent
+        ),
         cap_kept=_cap_kept(served, view, simulated=gpu.gpu.simulated),
         move=None if move is None else ShareMove(**move.model_dump()),
         wait=view.wait,

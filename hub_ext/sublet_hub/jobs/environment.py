@@ -7,7 +7,7 @@ from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.reasons.refusals.notebooks import NotebookRefusal
 from sublet_quota.reasons.refusals.refuse import refuse
 from sublet_quota.wire.api import AccountTemplate, Lease
-from sublet_quota.wire.environment import SliceEndpoints, slice_environment
+from sublet_quota.wire.environment import SliceEndpoints, slice_environment, without_fractions
 
 from sublet_hub.host.owner_environment import is_reserved, owner_environment
 from sublet_hub.settings import JobSettings
@@ -42,8 +42,13 @@ def job_environment(
     asked: Mapping[str, str],
     job: tuple[str, Lease],
     settings: JobSettings,
+    *,
+    fractions: bool = True,
 ) -> dict[str, str]:
-    """Return the whole environment of a job's process; ``job`` is its id with its slice."""
+    """Return the whole environment of a job's process; ``job`` is its id with its slice.
+
+    ``fractions``: whether frameworks are told which part of the card they may fill.
+    """
     job_id, lease = job
     before = {**owner_environment(account), **asked}
     endpoints = SliceEndpoints(
@@ -51,4 +56,6 @@ def job_environment(
         service_url=settings.service_url,
         simulated_socket=settings.simulated_socket,
     )
-    return {**before, **slice_environment(lease, endpoints, before), "SUBLET_JOB_ID": job_id}
+    variables = slice_environment(lease, endpoints, before)
+    told = variables if fractions else without_fractions(variables)
+    return {**before, **told, "SUBLET_JOB_ID": job_id}

@@ -324,7 +324,7 @@ class JobQueue:
         # Another job of this owner may have bound their files to a node just now.
         if account is None or self._nodes.only_for(job.owner) not in {None, gpu.node}:
             return False
-        record = slice_of(job, placement, gpu, account.template.uid, now)
+        record = slice_of(job, placement, gpu, account.template, now)
         record = replace(record, takes=self._nodes.taken_by(placement.amount))
         facts = self._stores.capacity.holdings.gpu(gpu.gpu_id)
         held = 1.0 if facts is None else float(cards_on(placement.amount, facts.kind))

@@ -383,7 +383,11 @@ def remarks_on_gpu(gpu: GpuInfo, *, simulated: bool = True) -> str:
     remarks.extend(_why_closed(gpu))
     if foreign is not None:
         who = foreign_clause(
-            foreign.count, foreign.pids, foreign.held_mib, memory_told=foreign.memory_told
+            foreign.count,
+            foreign.pids,
+            foreign.held_mib,
+            memory_told=foreign.memory_told,
+            utilisation_percent=foreign.utilisation_percent,
         )
         remarks.append(f"pause only: {who}")
     unfit = report.unfit_reasons

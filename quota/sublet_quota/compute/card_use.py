@@ -85,6 +85,9 @@ class CardUse:
     """Whether memory is being moved on the card, or is about to: nobody takes turns then."""
     closed: bool = False
     """Whether the card has failed: nobody takes turns there."""
+    foreign: float = 0.0
+    """The part of its time that was used by what belongs to no slice of it, as far as that is told.
+    """
     turned: float | None = None
     """The part of it in which turns were taken at all; ``None``: as was decided."""
 

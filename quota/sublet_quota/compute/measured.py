@@ -10,7 +10,7 @@ from sublet_quota.names.ids import SliceId
 FULL: Final = 0.95
 """A card that is busy for so much of the time is full."""
 COMPUTES: Final = 0.02
-"""Who has less of the card's time than this does not compute."""
+"""Whom nobody waits for does not compute, with less of the card's time than this."""
 TAKEN: Final = 0.8
 """Turns were taken in so much of the time, or the parts that slices had say nothing of them."""
 WITHIN: Final = 0.05
@@ -22,6 +22,15 @@ ROUNDED: Final = 0.01
 def used(each: ComputingSlice) -> float:
     """Return the part of the card's time that a slice had; 0 where it is not told."""
     return each.used or 0.0
+
+
+def computes(each: ComputingSlice) -> bool:
+    """Whether a slice computes: one that somebody waits for, by any use that is told.
+
+    Others would have the rest of the card also where they leave it next to nothing.
+    """
+    awaited = each.runs_a_cell or each.is_job
+    return used(each) > 0 if awaited else used(each) >= COMPUTES
 
 
 def is_full(use: CardUse) -> bool:

@@ -25,9 +25,9 @@ from typing import Final
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.dues import dues, in_order
 from sublet_quota.compute.measured import (
-    COMPUTES,
     FULL,
     ROUNDED,
+    computes,
     is_beyond_its_cap,
     is_full,
     may_be_beyond_its_cap,
@@ -119,7 +119,7 @@ def judge_without_turns(use: CardUse) -> Mapping[SliceId, ShareKept]:
     """Return how it stands with each share on a card where no turns are ever taken."""
     if use.busy is None or any(each.used is None for each in use):
         return _all_run(use, PastCompute(), ShareKept.NOT_TOLD).kept
-    less = who_gets_less([each for each in use if used(each) >= COMPUTES])
+    less = who_gets_less([each for each in use if computes(each)])
     return {
         each.slice_id: ShareKept.TURNS_OFF
         if (each.slice_id in less and is_full(use)) or may_be_beyond_its_cap(each, use)
@@ -132,7 +132,7 @@ def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
     if use.busy is None:
         return _all_run(use, past, ShareKept.NOT_TOLD)
     past = replace(past, corrections={})
-    computing = [each for each in use if used(each) >= COMPUTES]
+    computing = [each for each in use if computes(each)]
     candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
     if use.busy >= FULL and who_gets_less(candidates):
         return _take(use, past, candidates, period)
@@ -154,7 +154,7 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
         return _take(use, past, staying, period)
     if taken.idle:
         return _keep_caps(use, past, taken, staying, period)
-    beside = sum(used(each) for each in use if each.slice_id not in taken.who)
+    beside = use.foreign + sum(used(each) for each in use if each.slice_id not in taken.who)
     for_turns = max(0.0, 1.0 - beside)
     parts, rests, filling = taken.parts, dict(past.rests), []
     short_since: dict[SliceId, datetime] = {}
@@ -179,7 +179,7 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
         each
         for each in use
         if each.slice_id not in taken.who
-        and used(each) >= COMPUTES
+        and computes(each)
         and _may_take_turns(each, replace(past, rests=rests), use.now)
     ]
     past = replace(past, rests=rests, short_since=short_since)
@@ -196,7 +196,7 @@ def _keep_caps(
     period: timedelta,
 ) -> ComputeDecision:
     """Judge turns of which a part is nobody's: those who take them have no more than they may."""
-    computing = [each for each in use if used(each) >= COMPUTES]
+    computing = [each for each in use if computes(each)]
     candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
     if use.busy is not None and use.busy >= FULL and who_gets_less(candidates):
         return _take(use, replace(past, corrections={}), candidates, period)
@@ -342,8 +342,8 @@ def _may_need_turns(each: ComputingSlice, use: CardUse) -> bool:
 
     As far as the card tells: what is not known may be so.
     """
-    computes = each.used is None or each.used >= COMPUTES
-    return (is_full(use) and computes) or may_be_beyond_its_cap(each, use)
+    may_compute = each.used is None or computes(each)
+    return (is_full(use) and may_compute) or may_be_beyond_its_cap(each, use)
 
 
 def _fills(each: ComputingSlice, granted: float) -> bool:
@@ -352,7 +352,7 @@ def _fills(each: ComputingSlice, granted: float) -> bool:
 
 def _has_stopped(each: ComputingSlice, granted: float) -> bool:
     """Whether who takes turns computes no longer: not where it had no more than it used."""
-    if used(each) >= COMPUTES:
+    if computes(each):
         return False
     awaited = each.runs_a_cell or each.is_job
     return each.stopped or not (awaited or _fills(each, granted))

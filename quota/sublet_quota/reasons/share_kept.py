@@ -50,6 +50,8 @@ class ShareKept(StrEnum):
     """Who has more than is due to it cannot be made to take turns."""
     OTHERS_WAIT = "others-wait-for-programs"
     """Who has more than is due to it did not fill its turns, and is let alone for a while."""
+    FOREIGN = "foreign-use"
+    """What belongs to no slice of the card takes what the slice lacks of its share."""
     TOO_MANY = "too-many"
     """There are too many for a turn of each in one period."""
     MOVING = "moving"
@@ -62,6 +64,8 @@ class ShareKept(StrEnum):
     """No turns are taken on the card, which is full while the slice has less than its share."""
     DRIVER_WAITS = "driver-waits"
     """The card's driver keeps a switch from one turn to the next waiting."""
+    TURNS_LAPSED = "turns-lapsed"
+    """The agent did not measure the card in time for turns to go on, or they failed."""
     BEING_MEASURED = "being-measured"
     """Turns are taken, and it was not measured yet that they give the slice what is due to it."""
     NOT_MEASURED = "not-measured"
@@ -152,12 +156,16 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
         ShareKept.OTHERS_WAIT: _because(
             "programs beside it did not use their turns in full, and run freely for a while"
         ),
+        ShareKept.FOREIGN: _because("processes of no slice of this card use {part} of its time"),
         ShareKept.TOO_MANY: _because("too many compute on the card at once for a turn of each"),
         ShareKept.MOVING: _because("memory is being moved on the card, or the card is being tried"),
         ShareKept.CLOSED: _because("the card has failed, or does not answer"),
         ShareKept.NOT_TOLD: _because("the card does not tell who uses how much of it"),
         ShareKept.TURNS_OFF: _because("this machine's agent is set to take no turns on this card"),
         ShareKept.DRIVER_WAITS: _because("the card's driver does not answer in time"),
+        ShareKept.TURNS_LAPSED: _because(
+            "this machine's agent was too late to go on with turns, or could not; it begins anew"
+        ),
         ShareKept.BEING_MEASURED: _not_known(
             "its turns are being measured",
             "Slices compute in turns on the card: whether these give the slice what is due to it, "
@@ -181,15 +189,22 @@ def holds_of(kept: ShareKept) -> Holds:
     return _WORDS[kept].holds
 
 
-def share_kept_words(kept: ShareKept, most_milli: int | None = None) -> str:
+def share_kept_words(
+    kept: ShareKept, most_milli: int | None = None, foreign_percent: int | None = None
+) -> str:
     """Return how it stands, to be read after "compute share": in full, with the reason.
 
-    ``most_milli``: how much of the card the slice has at most, in milli-GPU, where that is told.
+    ``most_milli``: how much of the card the slice has at most, in milli-GPU, where that is told;
+    ``foreign_percent``: which part of the card's time what belongs to no slice uses.
     """
     at = "" if most_milli is None else f" at {most_milli / 10:g} %"
-    return _WORDS[kept].words.format(at=at)
+    return _WORDS[kept].words.format(at=at, part=_part(foreign_percent))
 
 
-def share_kept_meaning(kept: ShareKept) -> str:
-    """Return how it stands in a sentence."""
-    return _WORDS[kept].meaning
+def share_kept_meaning(kept: ShareKept, foreign_percent: int | None = None) -> str:
+    """Return how it stands in a sentence; ``foreign_percent`` as in ``share_kept_words``."""
+    return _WORDS[kept].meaning.format(part=_part(foreign_percent))
+
+
+def _part(percent: int | None) -> str:
+    return "a part" if percent is None else f"{percent} %"

@@ -71,6 +71,8 @@ class ForeignProcesses(AnswerModel):
     """What all of these processes hold on the card together."""
     memory_told: bool = True
     """Whether the card tells what each of them holds; else ``held_mib`` is only the least."""
+    utilisation_percent: Percent | None = None
+    """How much of the card's time all of these processes use together; ``None``: it is not told."""
 
 
 class ToldUnfit(AnswerModel):
@@ -193,6 +195,8 @@ class SliceReport(AnswerModel):
     """How it stands with its share of the card's compute; ``None``: the agent does not tell."""
     compute_most_milli: MilliGpu | None = None
     """How much of the card's compute it has at most there, also alone; ``None``: all."""
+    compute_foreign_percent: Percent | None = None
+    """How much of the card's time what belongs to no slice uses; ``None``: not why it has less."""
     driver_limit: ToldDriverLimit = None
     """How it stands with the driver's limit of its memory; ``None``: none was asked for."""
     lent_to: _Names = ()

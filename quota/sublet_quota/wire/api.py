@@ -110,6 +110,8 @@ class AccountTemplate(WireModel):
     """The interpreter that has Jupyter, papermill and ``sublet_lab``."""
     environment: dict[str, str] = {}
     """The variables of an allow-list; never anything named ``JUPYTERHUB_*``."""
+    driver_memory_limit: bool = False
+    """Whether NVIDIA's driver is to keep memory caps on one machine, where it can."""
     pod: PodTemplate | None = None
     """How pods are made on Kubernetes, once the owner's first was; paths above are inside of it."""
 

@@ -73,16 +73,19 @@ class ToldCapKept(AnswerModel):
     """What each of these does, to be read after "kept by"."""
 
 
-def tell_share_kept(kept: ShareKept, most_milli: int | None = None) -> ToldShareKept:
+def tell_share_kept(
+    kept: ShareKept, most_milli: int | None = None, foreign_percent: int | None = None
+) -> ToldShareKept:
     """Return how it stands with a share, with its words.
 
     ``most_milli``: how much of the card its slice has at most, in milli-GPU; ``None``: all.
+    ``foreign_percent``: how much of its time what belongs to no slice uses, where that is why.
     """
     return ToldShareKept(
         code=kept.value,
         holds=holds_of(kept),
-        words=share_kept_words(kept, most_milli),
-        meaning=share_kept_meaning(kept),
+        words=share_kept_words(kept, most_milli, foreign_percent),
+        meaning=share_kept_meaning(kept, foreign_percent),
     )
 
 

@@ -20,12 +20,13 @@ def world(tmp_path):
 
 
 def limited(world: AgentWorld, gib: int, *, slice_id: str = "a", kernel: Kernel, **more: object):
-    """A notebook's slice whose first process is this kernel."""
+    """A notebook's slice, or a job's, whose first process is this kernel."""
     table = LinuxProcessTable()
     identity = table.identify(kernel.pid)
     assert identity is not None
+    serve = world.job if more.pop("job", False) else world.notebook
     fields = {"cap_kept_by": ASKED, **more}
-    return world.notebook(
+    return serve(
         slice_id, gib, root_pid=kernel.pid, root_start_time=table.started_at(identity), **fields
     )
 
@@ -62,6 +63,16 @@ def test_the_driver_refuses_a_slice_what_is_beyond_its_cap_and_nobody_else(world
     assert is_refused(ada, 4)
     assert not is_refused(ada, 2)
     assert not is_refused(ben, 9)
+
+
+def test_a_jobs_programs_are_refused_what_is_beyond_its_cap(world):
+    under(world, "615.71")
+    job = world.kernel("j")
+    world.serve(limited(world, 10, slice_id="j", kernel=job, job=True), idle_after_s=600.0)
+    told(world, DriverLimit.KEPT, "j")
+    job.fill(6, 1)
+    assert is_refused(job, 4)
+    assert not is_refused(job, 2)
 
 
 def test_a_server_whose_first_process_is_told_later_is_limited_from_then_on(world):

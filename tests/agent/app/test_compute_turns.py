@@ -73,6 +73,33 @@ def test_who_is_alone_has_no_more_than_the_pool_lets_a_slice_have(tmp_path):
         assert world.report("a").compute_most_milli == 250
 
 
+@pytest.mark.parametrize("turns", [True, False], ids=["by turns", "without"])
+def test_whose_share_a_process_of_no_slice_takes_is_told_so(tmp_path, turns):
+    options = ("--SubletAgent.tick_s=0.05", f"--SubletAgent.compute_turns={turns}")
+    with agent_world(tmp_path, *options) as world:
+        stranger = world.gpus.tenant()
+        stranger.begin("gpu.compute(100000)")
+        world.serve(world.notebook("a", 20, compute_milli=1000), idle_after_s=600.0)
+        kernel = world.kernel("a")
+        kernel.enter()
+        kernel.tenant.begin("gpu.compute(100000)")
+        is_told(world, a=ShareKept.FOREIGN)
+        world.until(lambda: 45 <= (world.report("a").compute_foreign_percent or 0) <= 55)
+        used = world.status.gpus[0].foreign_processes.utilisation_percent
+        assert used is not None
+        stranger.kill()
+        is_told(world, a=ShareKept.NOT_NEEDED)
+        assert world.report("a").compute_foreign_percent is None
+
+
+def test_turns_are_taken_beside_a_process_of_no_slice_which_takes_of_each(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        world.gpus.tenant().begin("gpu.compute(100000)")
+        kernels = serve_both(world)
+        takes_turns(world, kernels)
+        is_told(world, a=ShareKept.FOREIGN, b=ShareKept.FOREIGN)
+
+
 def test_without_turns_nobody_is_paused_and_each_computes_as_long(tmp_path):
     options = ("--SubletAgent.tick_s=0.05", "--SubletAgent.compute_turns=False")
     with agent_world(tmp_path, *options) as world:

@@ -34,6 +34,10 @@ def test_who_else_uses_a_card_is_counted_added_up_and_named_by_pid(gpu: ServedGp
     gpu.read(CardReading(MEMORY, foreign={9: 100, 7: 300}))
     foreign = report_gpu(gpu, (), NODE).foreign_processes
     assert foreign == ForeignProcesses(count=2, pids=(7, 9), held_mib=400)
+    gpu.read(CardReading(MEMORY, foreign={9: 100, 7: 300}, foreign_percent=50))
+    foreign = report_gpu(gpu, (), NODE).foreign_processes
+    assert foreign is not None
+    assert foreign.utilisation_percent == 50
 
 
 def test_what_a_card_does_not_tell_is_not_told_and_never_zero(gpu: ServedGpu) -> None:

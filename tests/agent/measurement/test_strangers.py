@@ -1,4 +1,4 @@
-"""Whose accounts are looked for because they used a card without a slice: not the canaries'."""
+"""Who uses a card without a slice, and how much: whose accounts are looked for; no canaries."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -84,3 +84,17 @@ async def test_who_has_just_tried_a_card_is_neither_stranger_nor_foreign_there(
     await loop.sample_once()
     assert freezer.strangers == []
     assert not gpu.reading.foreign
+
+
+@pytest.mark.parametrize(
+    ("used", "percent"), [((30, 20), 50), ((30, None), None), ((90, 80), 100), ((), 0)]
+)
+async def test_what_processes_of_no_slice_use_is_added_up_without_the_canarys(bench, used, percent):
+    bench.table.add(100)
+    bench.device.add(100, 8, utilisation_percent=25)
+    for pid, each in enumerate(used, start=200):
+        bench.table.add(pid)
+        bench.device.add(pid, 8, utilisation_percent=each)
+    loop = sampling(bench, FakeFreezer([]))
+    await loop.sample_once()
+    assert loop._residency.gpu.reading.foreign_percent == percent

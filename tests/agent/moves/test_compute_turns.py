@@ -93,6 +93,30 @@ def test_all_run_where_nobody_decides_any_more_that_turns_go_on(bench, turns):
     until(lambda: len(bench.device.calls) > 4)
     bench.clock.passes((2 * LEASE).total_seconds())
     until(lambda: turns.who == frozenset() and "paused" not in bench.states().values())
+    assert turns.have_lapsed
+
+
+def test_turns_that_failed_are_not_taken_for_stopped_ones_until_the_next_are(bench):
+    one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
+    clock_fails = Event()
+
+    def monotonic():
+        if clock_fails.is_set():
+            clock_fails.clear()
+            raise OSError
+        return bench.clock.monotonic()
+
+    turns = ComputeTurns(bench.paused_processes, GPU, monotonic)
+    turns.take(taken_by(one, two))
+    until(lambda: len(bench.device.calls) > 4)
+    clock_fails.set()
+    until(lambda: turns.are_over)
+    assert (turns.who, turns.have_lapsed) == (frozenset(), True)
+    assert set(bench.states().values()) == {"running"}
+    turns.take(taken_by(one, two))
+    assert not turns.have_lapsed
+    turns.stop()
+    assert not turns.have_lapsed
 
 
 def test_who_leaves_the_turns_runs_on(bench, turns):

@@ -9,6 +9,7 @@ from threading import Event
 
 import pytest
 from sublet_agent.devices.interface import Gpu, GpuMemory, NotSupportedError
+from sublet_agent.moves.compute_turns import LEASE
 from sublet_agent.residency.compute_shares import ComputeShares, TurnSettings
 from sublet_agent.residency.served_gpu import CardReading, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
@@ -166,6 +167,25 @@ def test_turns_that_gave_way_to_a_move_are_not_told_to_keep_anything(bench):
         assert [shares.kept(each) for each in slices] == [ShareKept.MOVING] * 2
 
 
+def test_turns_that_nobody_goes_on_with_in_time_are_told_as_that_and_not_as_a_move(bench):
+    slices = slices_that_fill_the_card(bench)
+    with shares_of(bench, a_card()) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        bench.clock.passes((2 * LEASE).total_seconds())
+        wait_for(lambda: not shares.who, 60, "turns to end")
+        assert [shares.kept(each) for each in slices] == [ShareKept.TURNS_LAPSED] * 2
+        # Once the card is measured again, they go on.
+        shares.note(slices, after(20), may_begin=True)
+        wait_for(
+            lambda: (
+                shares.note(slices, after(20), may_begin=True)
+                or [shares.kept(each) for each in slices] == [ShareKept.BEING_MEASURED] * 2
+            ),
+            60,
+            "turns to go on",
+        )
+
+
 def test_who_is_stopped_and_computes_no_longer_leaves_the_turns(bench):
     slices, gpu = slices_that_fill_the_card(bench), a_card()
     with shares_of(bench, gpu) as shares:
@@ -241,6 +261,53 @@ def test_until_the_card_was_measured_it_is_not_known_how_it_stands(bench):
         gpu.read(CardReading(memory=memory, utilisation_percent=50, measured_until=START))
         shares.note(slices, after(0.2), may_begin=True)
         assert [shares.kept(each) for each in slices] == [ShareKept.NOT_NEEDED] * 2
+
+
+def a_card_beside_which_others_use(percent, *, simulated=True):
+    gpu = a_card(simulated=simulated)
+    gpu.read(replace(gpu.reading, foreign={9: GIB}, foreign_percent=percent))
+    return gpu
+
+
+@pytest.mark.parametrize("simulated", [True, False], ids=["by turns", "without"])
+def test_whose_share_foreign_processes_take_is_told_so_with_how_much_they_use(bench, simulated):
+    slices = slices_that_fill_the_card(bench)
+    for served, percent in zip(slices, (38, 12), strict=True):
+        served.processes.on_gpu()[0].note_measured(10 * GIB, percent)
+    gpu = a_card_beside_which_others_use(50, simulated=simulated)
+    with shares_of(bench, gpu) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert [shares.kept(each) for each in slices] == [ShareKept.FOREIGN] * 2
+        assert [shares.foreign_percent(each) for each in slices] == [50] * 2
+        gpu.read(replace(gpu.reading, foreign={}, foreign_percent=0))
+        for served, percent in zip(slices, (75, 25), strict=True):
+            served.processes.on_gpu()[0].note_measured(10 * GIB, percent)
+        shares.note(slices, after(0.2), may_begin=True)
+        assert [shares.kept(each) for each in slices] == [ShareKept.NOT_NEEDED] * 2
+        assert [shares.foreign_percent(each) for each in slices] == [None] * 2
+
+
+def test_what_is_left_of_a_released_slice_is_as_foreign_as_any_process(bench):
+    slices = slices_that_fill_the_card(bench)
+    slices[1].release(activity_record())
+    with shares_of(bench, a_card()) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert shares.kept(slices[0]) is ShareKept.FOREIGN
+        assert shares.foreign_percent(slices[0]) == 50
+        assert shares.kept(slices[1]) is None
+
+
+def test_turns_beside_foreign_use_are_told_as_their_driver_lets_them_be_taken(bench):
+    """What keeps turns from being taken comes before what is taken of them."""
+    slices, gpu = slices_that_fill_the_card(bench), a_card_beside_which_others_use(20)
+    for served, percent in zip(slices, (40, 40), strict=True):
+        served.processes.on_gpu()[0].note_measured(10 * GIB, percent)
+    with shares_of(bench, gpu) as shares:
+        shares.note(slices, after(0.1), may_begin=True)
+        assert shares.who == frozenset(SHARES)
+        assert [shares.kept(each) for each in slices] == [ShareKept.BEING_MEASURED] * 2
+        asyncio.run(shares.stop())
+        assert [shares.kept(each) for each in slices] == [ShareKept.MOVING] * 2
 
 
 def test_of_slices_that_are_gone_nothing_is_kept(bench):

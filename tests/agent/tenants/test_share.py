@@ -46,8 +46,8 @@ class Told:
         served.assign(slice_assignment(slice_id, GPU, 1000, holder=holder), START)
         return served
 
-    def share(self, wait=None, compute_kept=None, compute_most_milli=None, driver_limit=None):
-        view = TenantView(START, wait, {}, compute_kept, compute_most_milli, driver_limit)
+    def share(self, wait=None, **more):
+        view = TenantView(START, wait, {}, **more)
         return share_of(self.slices[0], self.gpu, self.slices, view)
 
 
@@ -125,6 +125,8 @@ def test_how_it_stands_with_the_compute_share_is_told_in_words(told):
     )
     capped = told.share(compute_kept=ShareKept.CAPPED, compute_most_milli=500).compute_kept
     assert capped == tell_share_kept(ShareKept.CAPPED, 500)
+    less = told.share(compute_kept=ShareKept.FOREIGN, compute_foreign_percent=50).compute_kept
+    assert less == tell_share_kept(ShareKept.FOREIGN, None, 50)
     assert told.share().compute_kept is None
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from sublet_hub.ledger.records import Change
+from sublet_quota.reasons.cap_keepers import DRIVER_IF_ABLE
 from sublet_quota.reasons.waiting import WaitReason
 from sublet_quota.wire.agent_link import WaitReport
 
@@ -110,6 +111,25 @@ async def test_a_jobs_environment_holds_its_slice_and_no_token(ada: Ada) -> None
     assert environment["SUBLET_GPU_ID"] == "SIM-0"
     assert environment["SUBLET_MEMORY_MIB"] == str(79 * GIB)
     assert "canary" not in json.dumps(environment)
+
+
+@pytest.mark.parametrize("by_driver", [True, False], ids=["the driver", "the frameworks"])
+async def test_what_keeps_a_jobs_cap_is_as_its_owners_spawner_says(
+    ada: Ada, *, by_driver: bool
+) -> None:
+    account = {**ada.world.account("ada"), "driver_memory_limit": by_driver}
+    await ada.world.slice_for("ada", size="small", account=account)
+    job_id = await ada.submit(["write", "environment", "environment"], ["wait", "go"])
+    await ada.until_file("environment")
+    await ada.agent.until(lambda: [s for s in ada.agent.assignments.slices if s.holder == "job"])
+    (assigned,) = [s for s in ada.agent.assignments.slices if s.holder == "job"]
+    assert assigned.cap_kept_by == (("watch", DRIVER_IF_ABLE) if by_driver else ())
+    environment = json.loads((ada.home / "environment").read_text())
+    assert environment["SUBLET_MEMORY_MIB"] == str(79 * GIB)
+    for name in ("PYTORCH_ALLOC_CONF", "XLA_CLIENT_MEM_FRACTION"):
+        assert (name in environment) is not by_driver
+    (ada.home / "go").touch()
+    await ada.until(job_id, "done")
 
 
 async def test_the_agent_learns_the_jobs_first_process(ada: Ada) -> None:

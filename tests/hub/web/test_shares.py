@@ -393,6 +393,11 @@ async def test_the_most_that_a_capped_slice_has_is_told_with_its_number(world: H
     kept = share["slices"][0]["compute_kept"]
     assert (kept["code"], kept["holds"]) == ("capped", "capped")
     assert kept["words"] == "capped at 50 % by the quota's max_compute"
+    less = {"compute_kept": ShareKept.FOREIGN, "compute_foreign_percent": 50}
+    await told(world, agent, lease["slice_id"], **less)
+    _, share = await world.call("GET", "share", world.user("ada"))
+    kept = share["slices"][0]["compute_kept"]
+    assert kept["words"].endswith("processes of no slice of this card use 50 % of its time")
 
 
 async def test_of_a_silent_agents_slice_no_share_is_said_to_be_kept(world: HubWorld) -> None:

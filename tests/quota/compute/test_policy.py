@@ -43,6 +43,7 @@ def turning(*slices: ComputingSlice) -> ComputeDecision:
 
 
 UNEQUAL = of("a", 750, 0.5), of("b", 250, 0.5)
+IDLE = ComputingSlice(SliceId("b"), 900, 0.01)
 CANNOT = NotPausable.CANNOT_BE_PAUSED
 
 
@@ -58,7 +59,8 @@ def test_who_gets_less_than_its_share_of_a_full_card_has_it_by_turns() -> None:
         pytest.param(use(of("a", 500, 0.5), of("b", 500, 0.5)), id="each-has-its-share"),
         pytest.param(use(of("a", 510, 0.5), of("b", 490, 0.5)), id="nearly"),
         pytest.param(use(of("a", 100, 1.0)), id="alone"),
-        pytest.param(use(of("a", 100, 0.99), of("b", 900, 0.01)), id="the-other-does-not-compute"),
+        pytest.param(use(of("a", 100, 0.99), IDLE), id="the-other-does-not-compute"),
+        pytest.param(use(of("a", 100, 0.99), of("b", 900, 0.0)), id="the-other's-cell-does-not"),
         pytest.param(use(), id="nobody"),
     ],
 )
@@ -157,7 +159,7 @@ def test_why_a_slice_takes_no_turns_is_why_its_share_cannot_be_kept(
     [
         replace(use(*UNEQUAL, busy=0.5), moving=True),
         use(of("a", 750, None), of("b", 250, None), busy=0.5),
-        replace(use(of("a", 750, 0.0), of("b", 250, 0.01)), moving=True),
+        replace(use(of("a", 750, 0.0), IDLE), moving=True),
     ],
     ids=["memory-moves", "not-told-of-each", "nobody-computes"],
 )
@@ -173,6 +175,33 @@ def test_without_turns_only_who_gets_less_is_told_that_its_share_is_not_kept() -
         SliceId("b"): ShareKept.NOT_NEEDED,
         SliceId("c"): ShareKept.NOT_NEEDED,
     }
+
+
+@pytest.mark.parametrize(
+    "awaited", [{"runs_a_cell": True}, {"is_job": True}], ids=["a cell", "a job"]
+)
+def test_who_is_awaited_and_has_next_to_nothing_of_a_full_card_needs_its_share(
+    awaited: dict[str, bool],
+) -> None:
+    seen = use(of("a", 500, 0.99), ComputingSlice(SliceId("b"), 500, 0.01, **awaited))
+    assert judge_without_turns(seen)[SliceId("b")] is ShareKept.TURNS_OFF
+    decided = decide_turns(seen, PastCompute())
+    assert decided.round is not None
+    assert decided.round.parts == {SliceId("a"): 0.5, SliceId("b"): 0.5}
+    unhelped = use(of("a", 500, 0.99, CANNOT), of("b", 500, 0.01))
+    assert decide_turns(unhelped, PastCompute()).kept[SliceId("b")] is ShareKept.ALONE_PAUSABLE
+
+
+@pytest.mark.parametrize("told", [0.01, 0.02], ids=["cut off", "rounded"])
+def test_one_of_sixty_that_have_the_same_of_a_card_needs_its_greater_share(told: float) -> None:
+    first, *others = [of(f"s{i}", 8 if i else 500, told) for i in range(60)]
+    seen = use(first, *others)
+    for kept, why in (
+        (decide_turns(seen, PastCompute()).kept, ShareKept.TOO_MANY),
+        (judge_without_turns(seen), ShareKept.TURNS_OFF),
+    ):
+        assert kept[first.slice_id] is why
+    assert {judge_without_turns(seen)[s.slice_id] for s in others} == {ShareKept.NOT_NEEDED}
 
 
 def test_without_turns_and_figures_nothing_is_known() -> None:

@@ -1,5 +1,6 @@
 """Who else uses a GPU, in words."""
 
+import pytest
 from sublet_quota.reasons.foreign_processes import foreign_clause
 
 
@@ -8,6 +9,19 @@ def test_one_process_is_told_with_what_it_holds_and_what_follows() -> None:
         "process 42 of no slice holds 2 GiB: nothing is suspended or resumed on this GPU until it "
         "ends"
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "percent", "words"),
+    [
+        (1, 50, "holds 512 MiB and uses 50 % of its time: "),
+        (2, 50, "hold 512 MiB and use 50 % of its time: "),
+        (1, 0, "holds 512 MiB: "),
+        (1, None, "holds 512 MiB: "),
+    ],
+)
+def test_what_they_use_is_told_where_they_do(count: int, percent: int | None, words: str) -> None:
+    assert words in foreign_clause(count, (42, 43)[:count], 512, utilisation_percent=percent)
 
 
 def test_several_are_told_together() -> None:

@@ -82,6 +82,14 @@ def test_no_other_words_tell_a_cap(kept: ShareKept) -> None:
     assert share_kept_words(kept, 500) == share_kept_words(kept)
 
 
+@pytest.mark.parametrize(("percent", "part"), [(50, "50 %"), (None, "a part")])
+def test_what_foreign_processes_use_is_told_with_its_number(percent: int | None, part: str) -> None:
+    told = tell_share_kept(ShareKept.FOREIGN, None, percent)
+    words = f"cannot be kept, because processes of no slice of this card use {part} of its time"
+    assert (told.code, told.holds, told.words) == ("foreign-use", "cannot", words)
+    assert told.meaning == f"The share {words}."
+
+
 def test_a_code_goes_with_its_words() -> None:
     told = tell_share_kept(ShareKept.TOO_MANY)
     assert (told.code, told.holds) == ("too-many", "cannot")

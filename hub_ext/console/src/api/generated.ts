@@ -854,6 +854,7 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         readonly AccountTemplate: {
+            readonly driver_memory_limit: boolean;
             readonly environment: {
                 readonly [key: string]: string;
             };
@@ -1029,6 +1030,7 @@ export interface components {
             readonly held_mib: number;
             readonly memory_told: boolean;
             readonly pids: readonly number[];
+            readonly utilisation_percent: number | null;
         };
         readonly GpuInfo: {
             readonly closing: components["schemas"]["ClosingInfo"] | null;
@@ -1727,7 +1729,7 @@ export interface components {
             readonly slices: readonly components["schemas"]["SliceInfo"][];
             readonly week: components["schemas"]["WeekUse"] | null;
         };
-        readonly ShareKept: "by-turns" | "capped" | "by-mig" | "by-mps" | "by-hami" | "by-volcano" | "not-needed" | "not-pausable" | "on-several-cards" | "waits-for-program" | "runs-on" | "alone-pausable" | "others-wait-for-programs" | "too-many" | "moving" | "closed" | "not-told" | "turns-off" | "driver-waits" | "being-measured" | "not-measured";
+        readonly ShareKept: "by-turns" | "capped" | "by-mig" | "by-mps" | "by-hami" | "by-volcano" | "not-needed" | "not-pausable" | "on-several-cards" | "waits-for-program" | "runs-on" | "alone-pausable" | "others-wait-for-programs" | "foreign-use" | "too-many" | "moving" | "closed" | "not-told" | "turns-off" | "driver-waits" | "turns-lapsed" | "being-measured" | "not-measured";
         readonly ShownAnnouncement: {
             readonly announcement_id: string;
             readonly from_admin: boolean;
@@ -1765,6 +1767,7 @@ export interface components {
         };
         readonly SliceReport: {
             readonly active: boolean;
+            readonly compute_foreign_percent: number | null;
             readonly compute_kept: components["schemas"]["ShareKept"] | null;
             readonly compute_most_milli: number | null;
             readonly driver_limit: components["schemas"]["DriverLimit"] | null;

@@ -5,15 +5,21 @@ from datetime import datetime
 
 from sublet_quota.jobs.job_placement import JobPlacement
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.cap_keepers import DRIVER_IF_ABLE, CapKeeper
 from sublet_quota.residency.snapshot import Holder, Rank
+from sublet_quota.wire.api import AccountTemplate
 
 from sublet_hub.ledger.records import ALL_STEPS, GpuRecord, JobRecord, SliceRecord
 
 
 def slice_of(
-    job: JobRecord, placement: JobPlacement, gpu: GpuRecord, uid: int, now: datetime
+    job: JobRecord,
+    placement: JobPlacement,
+    gpu: GpuRecord,
+    account: AccountTemplate,
+    now: datetime,
 ) -> SliceRecord:
-    """Return the slice of a job that is placed on a GPU, to run under the account ``uid``."""
+    """Return the slice of a job that is placed on a GPU, to run under its owner's account."""
     return SliceRecord(
         slice_id=SliceId(secrets.token_hex(16)),
         holder=Holder.JOB,
@@ -25,7 +31,7 @@ def slice_of(
         gpu=gpu,
         memory_mib=placement.amount.memory_mib,
         compute_milli=placement.amount.compute_milli,
-        uid=uid,
+        uid=account.uid,
         created_at=now,
         group=placement.job.group,
         named=job.named,
@@ -33,8 +39,13 @@ def slice_of(
         lot=job.lot,
         entitled=steps_of(placement.job.rank),
         fills_in_for=placement.fills_in_for,
-        cap_kept_by=(),
+        cap_kept_by=(CapKeeper.WATCH, DRIVER_IF_ABLE) if account.driver_memory_limit else (),
     )
+
+
+def has_no_fractions(record: SliceRecord) -> bool:
+    """Whether a job's programs may take the cap for the whole card, as the driver keeps it."""
+    return DRIVER_IF_ABLE in (record.cap_kept_by or ())
 
 
 def steps_of(rank: Rank) -> int:

@@ -275,7 +275,9 @@ def _standing(report: SliceReport) -> ToldStanding:
 def _compute_kept(report: SliceReport) -> ToldShareKept | None:
     if report.compute_kept is None:
         return None
-    return tell_share_kept(report.compute_kept, report.compute_most_milli)
+    return tell_share_kept(
+        report.compute_kept, report.compute_most_milli, report.compute_foreign_percent
+    )
 
 
 def _cap_kept(record: SliceRecord, report: SliceReport | None) -> ToldCapKept | None:

@@ -71,13 +71,16 @@ export function reasonsOf(card: Card, trans: TranslationBundle, now: Date): stri
     );
   }
   if (report.foreign_processes !== null) {
-    const { count } = report.foreign_processes;
+    const { count, utilisation_percent: used } = report.foreign_processes;
     reasons.push(
       trans._n(
         '%1 process of no slice uses the card: nothing is suspended beside it.',
         '%1 processes of no slice use the card: nothing is suspended beside them.',
         count
-      )
+      ) +
+        (used === null || used === 0
+          ? ''
+          : ` ${trans.__("That uses %1 % of the card's time.", used)}`)
     );
   }
   return reasons;

@@ -44,6 +44,7 @@ from sublet_hub.jobs.endings import (
 from sublet_hub.jobs.environment import job_environment
 from sublet_hub.jobs.folders import paths_of
 from sublet_hub.jobs.log_retention import LogRoom, make_room_of
+from sublet_hub.jobs.order.job_slices import has_no_fractions
 from sublet_hub.jobs.progress import Progress, ProgressFile
 from sublet_hub.ledger.database import LedgerWriteError
 from sublet_hub.ledger.records import Change, JobRecord, SliceRecord, StartedProcess
@@ -169,6 +170,7 @@ class LocalRunner:
                 stores.files.environment(job.job_id),
                 (job.job_id, lease_of(record)),
                 self._settings,
+                fractions=not has_no_fractions(record),
             )
             with self._writers.begin(job.job_id, job.attempts + 1) as pipes:
                 launch = Launch(template, environment, pipes.log, pipes.progress)
