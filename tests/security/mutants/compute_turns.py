@@ -103,9 +103,7 @@ MUTANTS: Final = (
         _OPEN,
         "        and each.not_pausable is None\n",
         "",
-        (
-            f"{_OF_POLICY}::test_whatever_is_measured_nobody_is_paused_who_must_not_be_and_nothing_flaps",
-        ),
+        (f"{_OF_POLICY}::test_who_cannot_be_paused_has_no_open_turn",),
     ),
     Mutant(
         3,
