@@ -92,10 +92,13 @@ def test_a_job_over_what_it_asked_for_is_told_alike(world):
 
 
 def test_who_is_over_makes_way_at_once_for_who_keeps_to_theirs_and_loses_nothing(world):
-    world.serve(world.notebook("a", 40), world.notebook("b", 40), idle_after_s=600.0)
-    ada, ben = world.kernel("a"), world.kernel("b")
+    world.serve(world.notebook("a", 40), idle_after_s=600.0)
+    ada = world.kernel("a")
     hers = ada.enter_and_fill(45, 1)
     world.until(lambda: world.report("a").over_cap)
+    # Only now: who is new counts as active, and what is over makes way for them in its cell, too.
+    world.serve_too(world.notebook("b", 40))
+    ben = world.kernel("b")
     his = ben.enter_and_fill(35, 2)
     world.until(lambda: world.truth(ada.pid) == "checkpointed")
     assert world.report("a").wait.reason == "over-cap"
