@@ -32,7 +32,7 @@ WITHIN = 0.05
 LOST_AT_MOST = 0.01
 LONGEST_PAUSE_S = 0.1
 MEASURED_WITHIN = 0.001
-SETTLED_S = 10.0
+SETTLED_S = 25.0
 MEASURED_S = 30.0
 WITH_CORRECTIONS_S = 30.0
 CAPS_MILLI = (125, 250, 500)
@@ -41,6 +41,9 @@ WITH_TRIALS_S = 175.0
 
 LARGE, SMALL, PYTHON = LARGE_PRODUCTS, SMALL_KERNELS, BOUND_BY_PYTHON
 NEARLY_FULL = Program(0.001, part=0.8)
+LEAVES_SOME = Program(0.001, part=0.7)
+"""It does not use its turns in full, and has half of a card and more where it runs freely."""
+BURSTS = Program(0.001, burst_s=1.0, rests_s=1.0, bursts_are_cells=True)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class Mix:
     name: str
     racers: Sequence[Racer]
     fills: bool = True
-    """Whether each program fills the card: then shares are to be kept, else nothing is to be lost.
+    """Whether shares can be kept, as others fill the card where a program does not; else nothing is
+    to be lost.
     """
 
 
@@ -67,11 +71,16 @@ MIXES = (
     of("large beside small 1:1", (LARGE, 500), (SMALL, 500)),
     of("large beside small 1:3", (LARGE, 250), (SMALL, 750)),
     of("eight of 1/8", *[(each, 125) for each in (LARGE, SMALL) * 4]),
+    of("large 7, leaves some 1", (LARGE, 875), (LEAVES_SOME, 125)),
+    of("4:3, leaves some 1", (SMALL, 500), (LARGE, 375), (LEAVES_SOME, 125)),
+    of("3, leave some 1:1", (LARGE, 600), (LEAVES_SOME, 200), (PYTHON, 200)),
+    of("2:1, Python-bound 1", (LARGE, 500), (LARGE, 250), (PYTHON, 250)),
     of("Python-bound 1:1", (PYTHON, 500), (PYTHON, 500), fills=False),
     of("three Python-bound 6:2:1", (PYTHON, 750), (PYTHON, 250), (PYTHON, 125), fills=False),
     of("large 1, Python-bound 3", (LARGE, 250), (PYTHON, 750), fills=False),
     of("large 1, nearly full 3", (LARGE, 250), (NEARLY_FULL, 750), fills=False),
     of("large 2:1, Python-bound 1", (LARGE, 500), (LARGE, 250), (PYTHON, 250), fills=False),
+    of("small 7, in bursts 1", (SMALL, 875), (BURSTS, 125), fills=False),
 )
 
 

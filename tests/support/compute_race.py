@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sublet_agent.moves.turn_times import PastTurn, TurnTimes
+from sublet_agent.simulated.machine.compute import Work
 from sublet_agent.simulated.machine.speeds import Speeds
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
-from sublet_quota.compute.policy import ComputeDecision, PastCompute, decide_turns
+from sublet_quota.compute.past import ComputeDecision, PastCompute
+from sublet_quota.compute.policy import decide_turns
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import Rank
 
@@ -31,14 +33,23 @@ class Program:
     kernel_s: float
     part: float = 1.0
     waits_for_each: bool = True
+    burst_s: float = MANY_S
+    """So long it launches kernels at a stretch."""
+    rests_s: float = 0.0
+    """So long it rests between two of these."""
+    bursts_are_cells: bool = False
+    """Whether each of these is a cell, and none runs between them."""
 
-    def start(self, tenant: BenchTenant) -> None:
+    def start(self, tenant: BenchTenant) -> Work:
         tenant.compute(
             MANY_S,
             self.kernel_s,
             launch_s=0.0 if self.part == 1.0 else self.kernel_s / self.part,
             waits_for_each=self.part == 1.0 and self.waits_for_each,
         )
+        work = tenant.process.work.last
+        assert work is not None
+        return work
 
 
 LARGE_PRODUCTS = Program(1 / 593)
@@ -72,8 +83,11 @@ class ComputeRace:
     def __post_init__(self) -> None:
         self.bench = Bench(self.speeds)
         self.tenants = [self.bench.tenant(pid) for pid in range(1, len(self.racers) + 1)]
-        for tenant, racer in zip(self.tenants, self.racers, strict=True):
-            racer.program.start(tenant)
+        each = zip(self.racers, self.tenants, strict=True)
+        self.works = [[racer.program.start(tenant)] for racer, tenant in each]
+        self.resting: set[int] = set()
+        self.changes_s = [racer.program.burst_s for racer in self.racers]
+        """When each begins to rest, or to compute again."""
         self.past = PastCompute()
         self.decisions: list[ComputeDecision] = []
         self.paused: set[int] = set()
@@ -103,8 +117,7 @@ class ComputeRace:
         return [done - b for done, b in zip(self.done(), before, strict=True)]
 
     def done(self) -> list[float]:
-        works = [tenant.process.work.last for tenant in self.tenants]
-        return [0.0 if work is None else work.done_s for work in works]
+        return [sum(work.done_s for work in works) for works in self.works]
 
     def use(self, *, moving: bool = False) -> CardUse:
         told = {p["pid"]: p["utilisation_percent"] for p in self.bench.monitor.processes("SIM-0")}
@@ -123,7 +136,7 @@ class ComputeRace:
                     used=used[index],
                     rank=racer.rank,
                     is_job=racer.is_job,
-                    runs_a_cell=racer.runs_a_cell and not racer.is_job,
+                    runs_a_cell=self._runs_a_cell(index),
                     most_milli=racer.most_milli,
                     not_pausable=None if racer.pausable else NotPausable.CANNOT_BE_PAUSED,
                     turns=had_s.get(SliceId(f"s{index}"), 0.0) / WINDOW_S,
@@ -135,6 +148,11 @@ class ComputeRace:
             moving=moving,
             turned=self.times.taken_s(*measured) / WINDOW_S,
         )
+
+    def _runs_a_cell(self, index: int) -> bool:
+        racer = self.racers[index]
+        between_cells = racer.program.bursts_are_cells and index in self.resting
+        return racer.runs_a_cell and not racer.is_job and not between_cells
 
     def _sample(self) -> None:
         self._sampled_s = self.now_s
@@ -148,11 +166,11 @@ class ComputeRace:
         everybody = {_index(who) for who in taken.who}
         for turn in taken.period(self._period):
             began_s, lasts_s = self.now_s, self.times.lasts_s(turn)
-            runs = set() if turn.slice_id is None else {_index(turn.slice_id)}
+            runs = {_index(who) for who in turn.runs}
             self._switch(everybody, runs)
             alone_from_s = self.now_s
             self._pass(began_s + lasts_s - self.now_s)
-            past = PastTurn(turn.slice_id, began_s, alone_from_s, self.now_s)
+            past = PastTurn(turn.slice_id, began_s, alone_from_s, self.now_s, turn.beside)
             self.times.note(past, turn.lasts.total_seconds(), taken)
             self.turns_s += self.now_s - began_s
         self._period += 1
@@ -179,8 +197,27 @@ class ComputeRace:
             self._pass(self.bench.machine.next_event_s() - self.now_s)
 
     def _pass(self, seconds: float) -> None:
-        if seconds > 0:
-            self.bench.pass_time(seconds)
+        until_s = self.now_s + seconds
+        while self.now_s < until_s:
+            self._rest_or_resume()
+            until = min([until_s, *(at for at in self.changes_s if at > self.now_s)])
+            self.bench.pass_time(until - self.now_s)
+
+    def _rest_or_resume(self) -> None:
+        for index, racer in enumerate(self.racers):
+            stands_still = index in self.resting and index in self.paused
+            if self.now_s < self.changes_s[index] or stands_still:
+                continue
+            program = racer.program
+            if index in self.resting:
+                self.works[index].append(program.start(self.tenants[index]))
+            else:
+                # The kernel that runs is the last one.
+                work = self.works[index][-1]
+                work.total_s = work.done_s + work.left_s(draining=True)
+            lasts_s = program.burst_s if index in self.resting else program.rests_s
+            self.changes_s[index] = self.now_s + lasts_s
+            self.resting ^= {index}
 
 
 def _index(slice_id: SliceId) -> int:

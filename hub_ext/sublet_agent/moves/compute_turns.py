@@ -1,5 +1,7 @@
 """Turns of computing on one card: one slice runs, the processes of the others are paused.
 
+Beside it run those whose open turn it is as well.
+
 The turns are taken in a thread of their own, which nothing else keeps waiting. The next slice runs
 before the last one is paused, so that the card never stands still. Whoever decides says again and
 again that they go on; where that does not come, everybody runs. What else keeps a process paused
@@ -8,7 +10,7 @@ again that they go on; where that does not come, everybody runs. What else keeps
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -164,22 +166,22 @@ class ComputeTurns:
         for turn in taken.round.period(number):
             began_s, lasts_s = self._monotonic(), self._times.lasts_s(turn)
             self._switching_since_s = began_s
-            is_alone = self._switch(taken, turn.slice_id)
+            is_alone = self._switch(taken, turn.runs)
             self._switching_since_s = None
             alone_from_s = self._monotonic()
             is_over = self._ending.wait(max(0.0, began_s + lasts_s - alone_from_s))
             alone = alone_from_s if is_alone else None
-            past = PastTurn(turn.slice_id, began_s, alone, self._monotonic())
+            past = PastTurn(turn.slice_id, began_s, alone, self._monotonic(), turn.beside)
             self._times.note(past, turn.lasts.total_seconds(), taken.round)
             if is_over:
                 return
 
-    def _switch(self, taken: TakenTurns, runs: SliceId | None) -> bool:
-        """Let one slice run and pause the others; return whether all of these stand still."""
+    def _switch(self, taken: TakenTurns, runs: Collection[SliceId]) -> bool:
+        """Let these slices run and pause the others; return whether all of these stand still."""
         others = {
             target
             for slice_id, targets in taken.targets.items()
-            if slice_id != runs
+            if slice_id not in runs
             for target in targets
         }
         waiting = {target for target in others if not self.cannot_be_paused(target.slice_id)}

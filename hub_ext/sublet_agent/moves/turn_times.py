@@ -29,9 +29,16 @@ class PastTurn:
     began_s: float
     """When whose turn it is was let run."""
     alone_from_s: float | None
-    """When all others stood still; ``None``: somebody could not be paused."""
+    """When all stood still whose turn it was not; ``None``: somebody could not be paused."""
     ended_s: float
     """When the next one was let run."""
+    beside: frozenset[SliceId] = frozenset()
+    """Who ran beside, as it was their open turn, too."""
+
+    @property
+    def who(self) -> frozenset[SliceId]:
+        """The slices that ran."""
+        return self.beside if self.slice_id is None else self.beside | {self.slice_id}
 
 
 class TurnTimes:
@@ -76,12 +83,16 @@ class TurnTimes:
             return sum(each for each in inside if each > 0)
 
     def had_s(self, since_s: float, until_s: float) -> dict[SliceId, float]:
-        """Return for how long each slice had the card alone between two times, in seconds."""
+        """Return for how long each slice had its turn between two times, in seconds.
+
+        As far as all stood still then whose turn it was not.
+        """
         had: dict[SliceId, float] = {}
         with self._lock:
             for past in self._past:
-                if past.slice_id is None or past.alone_from_s is None:
+                if past.alone_from_s is None:
                     continue
                 inside_s = min(past.ended_s, until_s) - max(past.alone_from_s, since_s)
-                had[past.slice_id] = had.get(past.slice_id, 0.0) + max(0.0, inside_s)
+                for each in past.who:
+                    had[each] = had.get(each, 0.0) + max(0.0, inside_s)
         return had

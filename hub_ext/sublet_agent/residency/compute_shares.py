@@ -9,7 +9,8 @@ from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.foreign import told_beside_foreign_use, who_has_less_by_foreign_use
-from sublet_quota.compute.policy import PERIOD, PastCompute, decide_turns, judge_without_turns
+from sublet_quota.compute.past import PastCompute
+from sublet_quota.compute.policy import PERIOD, decide_turns, judge_without_turns
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.obstacles import Obstacle
 from sublet_quota.reasons.share_kept import ShareKept

@@ -51,6 +51,15 @@ def may_be_beyond_its_cap(each: ComputingSlice, use: CardUse) -> bool:
     return _is_more_than_the_cap(at_most if each.used is None else each.used, each)
 
 
+def may_need_turns(each: ComputingSlice, use: CardUse) -> bool:
+    """Whether a slice may have less than its share, as it computes on a full card, or too much.
+
+    As far as the card tells: what is not known may be so.
+    """
+    may_compute = each.used is None or computes(each)
+    return (is_full(use) and may_compute) or may_be_beyond_its_cap(each, use)
+
+
 def who_gets_less(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
     """Return who has less than is due to it of what these have together."""
     due, had = dues(slices), sum(used(each) for each in slices)

@@ -7,6 +7,7 @@ would keep nobody's share there and waste half of the card. It runs freely besid
 tried again after a rest that doubles. What cannot be paused runs freely, too. Who fills its turns
 is judged by those that it had: a busy machine may take them late, or none for a while. Who has more
 than is due by ever shorter turns, as its kernels run on beyond them, runs freely for a while, too.
+Whoever so has more than is due to it, beside others that fill their turns, has an open turn.
 
 Who may not have all of a card, and has more, takes turns too, with nobody: alone, or with others
 that are capped alike. Such turns are as long as it takes to have what is allowed, by a program that
@@ -16,44 +17,43 @@ The past that a decision needs is a value that it returns; nothing else is remem
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
+from sublet_quota.compute.corrections import corrected, corrected_for_cap, who_runs_on
 from sublet_quota.compute.dues import dues, in_order
+from sublet_quota.compute.filling import SWITCH, has_stopped, who_fills
 from sublet_quota.compute.measured import (
     FULL,
-    ROUNDED,
     computes,
     is_beyond_its_cap,
     is_full,
     may_be_beyond_its_cap,
+    may_need_turns,
     used,
     were_taken,
     who_gets_less,
-    who_has_more,
 )
-from sublet_quota.compute.proofs import Proofs
-from sublet_quota.compute.rests import Rest, longer_rest
+from sublet_quota.compute.open_turns import (
+    UNSEEN,
+    first_corrections,
+    who_may_open,
+    who_opens,
+    who_stays_open,
+)
+from sublet_quota.compute.past import ComputeDecision, PastCompute
+from sublet_quota.compute.rests import longer_rest, rest_of
 from sublet_quota.compute.turns import Round, fits_a_period, least_idle, make_round
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.share_kept import ShareKept
 
 PERIOD: Final = timedelta(milliseconds=100)
-FILLS: Final = 0.96
-"""Who uses so much of its own turns, but for a switch each, fills them."""
-SWITCH: Final = timedelta(milliseconds=1)
-"""What of a turn may go by before its slice computes."""
-SURE_AFTER: Final = timedelta(seconds=1)
-"""For so long a slice is seen not to fill its turns before that counts: figures are of a second."""
 RUNS_ON_AFTER: Final = timedelta(seconds=15)
 """For so long a slice has more by the shortest turns before it takes none: machines are busy."""
-_CORRECTED_AT_MOST: Final = Fraction(3)
-_CORRECTED_BY: Final = Fraction(1, 4)
-"""By how much of what was off the next turns are longer or shorter: figures are rounded."""
 _NOBODY_KNOWS: Final = frozenset({ShareKept.MOVING, ShareKept.CLOSED, ShareKept.NOT_TOLD})
 """Why it is not judged who has less than is due."""
 _LEFT_OUT: Final[Mapping[NotPausable, ShareKept]] = MappingProxyType(
@@ -67,43 +67,12 @@ _LEFT_OUT: Final[Mapping[NotPausable, ShareKept]] = MappingProxyType(
 """How it stands with the share of a slice that takes no turns, by why that is so."""
 
 
-@dataclass(frozen=True, slots=True)
-class PastCompute:
-    """What is remembered of a card from one decision to the next."""
-
-    round: Round | None = None
-    """The turns that are being taken."""
-    since: datetime | None = None
-    """Since when they are those."""
-    rests: Mapping[SliceId, Rest] = field(default_factory=dict)
-    short_since: Mapping[SliceId, datetime] = field(default_factory=dict)
-    """Since when those that take turns have not been seen to fill them."""
-    runs_on_since: Mapping[SliceId, datetime] = field(default_factory=dict)
-    """Since when those have more than is due whose turns are as short as they are ever made."""
-    corrections: Mapping[SliceId, Fraction] = field(default_factory=dict)
-    """By how much each one's turn is longer than its due, so that it has that."""
-    proofs: Proofs = field(default_factory=Proofs)
-    """Whether that was seen to give them what is due."""
-
-
-@dataclass(frozen=True, slots=True)
-class ComputeDecision:
-    """Who takes turns from now on, and how it stands with each share."""
-
-    past: PastCompute
-    kept: Mapping[SliceId, ShareKept]
-
-    @property
-    def round(self) -> Round | None:
-        """The turns to take; ``None``: all run freely."""
-        return self.past.round
-
-
 def decide_turns(use: CardUse, past: PastCompute, period: timedelta = PERIOD) -> ComputeDecision:
     """Return who takes turns from now on; what is decided again on its own result stays."""
     known = {each.slice_id for each in use}
     rests = {who: rest for who, rest in past.rests.items() if who in known}
-    past = replace(past, rests=rests)
+    left_at = {who: at for who, at in past.left_at.items() if who in known}
+    past = replace(past, rests=rests, left_at=left_at)
     if use.closed:
         return _all_run(use, past, ShareKept.CLOSED)
     if use.moving:
@@ -112,7 +81,12 @@ def decide_turns(use: CardUse, past: PastCompute, period: timedelta = PERIOD) ->
         return _all_run(use, past, ShareKept.NOT_TOLD)
     if past.round is None:
         return _begin(use, past, period)
-    return _go_on(use, replace(past, proofs=past.proofs.measured(use)), past.round, period)
+    return _go_on(
+        use,
+        replace(past, proofs=past.proofs.measured(use, past.round.opened_ones)),
+        past.round,
+        period,
+    )
 
 
 def judge_without_turns(use: CardUse) -> Mapping[SliceId, ShareKept]:
@@ -133,9 +107,9 @@ def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
         return _all_run(use, past, ShareKept.NOT_TOLD)
     past = replace(past, corrections={})
     computing = [each for each in use if computes(each)]
-    candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
-    if use.busy >= FULL and who_gets_less(candidates):
-        return _take(use, past, candidates, period)
+    shared = _share(use, past, period)
+    if shared is not None:
+        return shared
     beyond = [each for each in use if is_beyond_its_cap(each)]
     if beyond:
         return _take(use, past, beyond, period)
@@ -143,49 +117,58 @@ def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
     return _all_run(use, past, ShareKept.NOT_NEEDED, dict.fromkeys(who_gets_less(computing), why))
 
 
+def _share(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecision | None:
+    """Begin turns by which each has its share, where somebody gets less of a full card."""
+    if use.busy is None or use.busy < FULL:
+        return None
+    computing = [each for each in use if computes(each)]
+    candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
+    opened = who_opens(candidates, (), who_may_open(use, past.rests, _ids(candidates)))
+    if not who_gets_less([*candidates, *opened]) & _ids(candidates):
+        return None
+    corrections = first_corrections(candidates, (), opened)
+    return _take(use, replace(past, corrections=corrections), candidates, period, opened)
+
+
 def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> ComputeDecision:
     """Judge the turns that are being taken by what was measured of them alone."""
     by_id = {each.slice_id: each for each in use}
     there = [by_id[p.slice_id] for p in taken.places if p.slice_id in by_id]
     staying = [each for each in there if each.not_pausable is None]
+    beside = [by_id[p.slice_id] for p in taken.opened if p.slice_id in by_id]
+    beside = [each for each in beside if each.not_pausable is None]
     if past.since is None or use.measured_from < past.since:
-        if len(staying) == len(taken.places):
+        if (len(staying), len(beside)) == (len(taken.places), len(taken.opened)):
             return _decided(use, past)
-        return _take(use, past, staying, period)
+        return _take(use, past, staying, period, beside)
     if taken.idle:
         return _keep_caps(use, past, taken, staying, period)
-    beside = use.foreign + sum(used(each) for each in use if each.slice_id not in taken.who)
-    for_turns = max(0.0, 1.0 - beside)
-    parts, rests, filling = taken.parts, dict(past.rests), []
-    short_since: dict[SliceId, datetime] = {}
-    for each in staying:
-        had = parts[each.slice_id] if each.turns is None else each.turns
-        granted = had * for_turns - SWITCH / period
-        if _has_stopped(each, granted):
-            continue
-        if _fills(each, granted):
-            filling.append(each)
-            if had > 0:
-                rests.pop(each.slice_id, None)
-            continue
-        since = past.short_since.get(each.slice_id, use.now)
-        if use.now - since >= SURE_AFTER:
-            before, why = past.rests.get(each.slice_id), ShareKept.WAITS_FOR_PROGRAM
-            rests[each.slice_id] = longer_rest(before, use.now, why)
-        else:
-            filling.append(each)
-            short_since[each.slice_id] = since
+    idle_since = {
+        each.slice_id: past.idle_since.get(each.slice_id, use.now)
+        for each in beside
+        if not computes(each)
+    }
+    past = replace(past, idle_since=idle_since)
+    past, filling, again = who_fills(use, past, taken, staying, period)
+    opened = who_stays_open(beside, taken, past.rests, idle_since, use.now)
+    # Whoever computes for a moment again and again is not freed each time.
+    opened += again if filling else []
+    stay = _ids([*filling, *opened])
     joining = [
         each
         for each in use
-        if each.slice_id not in taken.who
-        and computes(each)
-        and _may_take_turns(each, replace(past, rests=rests), use.now)
+        if each.slice_id not in stay and computes(each) and _may_take_turns(each, past, use.now)
     ]
-    past = replace(past, rests=rests, short_since=short_since)
-    if len(filling) == len(taken.places) and not joining:
-        return _correct(use, past, taken, filling, period)
-    return _take(use, replace(past, corrections={}), [*filling, *joining], period)
+    closed = [*filling, *joining]
+    left = taken.who - stay
+    freely = who_may_open(use, past.rests, stay | left)
+    new = who_opens(closed, opened, freely)
+    if not left and not joining and not new and not again:
+        return _correct(use, past, taken, filling, opened, period)
+    corrections = {w: c for w, c in past.corrections.items() if w in _ids(opened)}
+    corrections |= {each.slice_id: UNSEEN for each in again}
+    corrections |= first_corrections(closed, opened, new)
+    return _take(use, replace(past, corrections=corrections), closed, period, [*opened, *new])
 
 
 def _keep_caps(
@@ -196,32 +179,29 @@ def _keep_caps(
     period: timedelta,
 ) -> ComputeDecision:
     """Judge turns of which a part is nobody's: those who take them have no more than they may."""
-    computing = [each for each in use if computes(each)]
-    candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
-    if use.busy is not None and use.busy >= FULL and who_gets_less(candidates):
-        return _take(use, replace(past, corrections={}), candidates, period)
+    shared = _share(use, past, period)
+    if shared is not None:
+        return shared
     capped = []
     for each in staying:
         had = taken.parts[each.slice_id] if each.turns is None else each.turns
-        if not _has_stopped(each, had - SWITCH / period):
+        if not has_stopped(each, had - SWITCH / period):
             capped.append(each)
     capped += [e for e in use if e.slice_id not in taken.who and is_beyond_its_cap(e)]
     corrections = dict(past.corrections)
     for each in staying:
         if were_taken(use):
             before = corrections.get(each.slice_id, Fraction(1))
-            off = Fraction(used(each)) / each.cap - 1
-            most = max(Fraction(1), 1 / each.cap)
-            longer = before / (1 + off * _CORRECTED_BY)
-            corrections[each.slice_id] = _bounded(longer, most)
+            corrections[each.slice_id] = corrected_for_cap(before, each)
     return _take(use, replace(past, corrections=corrections), capped, period)
 
 
-def _correct(
+def _correct(  # noqa: PLR0913, PLR0917 (those who take turns, and who has open ones)
     use: CardUse,
     past: PastCompute,
     taken: Round,
     slices: Sequence[ComputingSlice],
+    opened: Sequence[ComputingSlice],
     period: timedelta,
 ) -> ComputeDecision:
     """Make turns longer of who had less than is due, though it used all of them.
@@ -230,10 +210,9 @@ def _correct(
     """
     if past.short_since or not were_taken(use):
         return _decided(use, past)
-    due, had = dues(slices), sum(used(each) for each in slices)
     since = {
         each.slice_id: past.runs_on_since.get(each.slice_id, use.now)
-        for each in _run_on(slices, past, taken)
+        for each in who_runs_on(slices, past.corrections, taken)
     }
     past = replace(past, runs_on_since=since)
     run_on = {who for who in since if use.now - since[who] >= RUNS_ON_AFTER}
@@ -241,60 +220,50 @@ def _correct(
         more = {who: longer_rest(past.rests.get(who), use.now, ShareKept.RUNS_ON) for who in run_on}
         past = replace(past, rests={**past.rests, **more}, runs_on_since={}, corrections={})
         return _take(use, past, [each for each in slices if each.slice_id not in run_on], period)
-    off = {
-        each.slice_id: Fraction(used(each) / had) / due[each.slice_id]
-        for each in slices
-        if due[each.slice_id] > 0 and had > 0
-    }
-    corrections = {
-        each.slice_id: _bounded(
-            past.corrections.get(each.slice_id, Fraction(1))
-            / (1 + (off.get(each.slice_id, Fraction(1)) - 1) * _CORRECTED_BY)
-        )
-        for each in slices
-    }
-    return _take(use, replace(past, corrections=corrections), slices, period)
-
-
-def _run_on(
-    slices: Sequence[ComputingSlice], past: PastCompute, taken: Round
-) -> list[ComputingSlice]:
-    """Return who has more than is due though its turns are as short as they are ever made.
-
-    Not whose turns were longer than meant: that is the machine's doing.
-    """
-    more, parts = who_has_more(slices), taken.parts
-    return [
-        each
-        for each in slices
-        if each.slice_id in more
-        and past.corrections.get(each.slice_id, Fraction(1)) <= 1 / _CORRECTED_AT_MOST
-        and (each.turns is None or each.turns <= parts[each.slice_id] + ROUNDED)
-    ]
+    corrections = corrected(past.corrections, slices, opened)
+    return _take(use, replace(past, corrections=corrections), slices, period, opened)
 
 
 def _take(
-    use: CardUse, past: PastCompute, slices: Sequence[ComputingSlice], period: timedelta
+    use: CardUse,
+    past: PastCompute,
+    slices: Sequence[ComputingSlice],
+    period: timedelta,
+    opened: Sequence[ComputingSlice] = (),
 ) -> ComputeDecision:
+    """Take turns from now on. ``opened``: who runs beside the others in an open one."""
     if not slices:
         return _all_run(use, past, ShareKept.NOT_NEEDED)
-    if not fits_a_period(len(slices), period):
+    if not fits_a_period(len(slices) + len(opened), period):
         return _all_run(use, past, ShareKept.TOO_MANY)
-    ordered = sorted(slices, key=in_order)
-    due = dues(ordered)
-    weighed = {w: due[w] * past.corrections.get(w, Fraction(1)) for w in due}
-    total, whole = sum(weighed.values()), sum(due.values())
+    ordered, opened = sorted(slices, key=in_order), sorted(opened, key=in_order)
+    due = dues([*ordered, *opened])
+    if sum(due.values()) < 1:
+        # All are at their caps: who has no more than its own runs freely.
+        due, opened = dues(ordered), []
+    weighed = {e.slice_id: due[e.slice_id] * _correction(e, past) for e in ordered}
+    total, whole = sum(weighed.values()), Fraction(1) if opened else sum(due.values())
     if whole < 1:
         # All are at their caps: what is left is nobody's. Alone, who needs all of it runs freely.
         least = least_idle(period) if len(ordered) > 1 else Fraction(0)
         whole = min(1 - least, total)
-    taken = make_round(ordered, {w: part * whole / total for w, part in weighed.items()}, period)
-    if len(taken.places) < 2 and not taken.idle:  # noqa: PLR2004 (two, or one and nobody)
+    parts = {w: part * whole / total for w, part in weighed.items()}
+    beside = {e.slice_id: min(Fraction(1), due[e.slice_id] * _correction(e, past)) for e in opened}
+    taken = make_round(ordered, parts | beside, period, opened)
+    if len(taken.who) < 2 and not taken.idle:  # noqa: PLR2004 (two, or one and nobody)
         return _all_run(use, past, ShareKept.NOT_NEEDED)
     if taken != past.round:
         proofs = past.proofs.begun(taken.who, use.now, capped=bool(taken.idle))
         past = replace(past, round=taken, since=use.now, short_since={}, proofs=proofs)
     return _decided(use, past)
+
+
+def _correction(each: ComputingSlice, past: PastCompute) -> Fraction:
+    return past.corrections.get(each.slice_id, Fraction(1))
+
+
+def _ids(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
+    return frozenset(each.slice_id for each in slices)
 
 
 def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
@@ -303,11 +272,11 @@ def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
     def kept(each: ComputingSlice) -> ShareKept:
         if each.slice_id in taken.who:
             return past.proofs.kept(each.slice_id, use.now)
-        if not _may_need_turns(each, use):
+        if not may_need_turns(each, use):
             return ShareKept.NOT_NEEDED
         if each.not_pausable is not None:
             return _LEFT_OUT[each.not_pausable]
-        rest = _rest(each, past, use.now)
+        rest = rest_of(each.slice_id, past.rests, use.now)
         return ShareKept.NOT_NEEDED if rest is None else rest.why
 
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
@@ -322,49 +291,23 @@ def _all_run(
     """Let all run freely. ``less``: who gets less than its due, and why that cannot be helped."""
 
     def kept(each: ComputingSlice) -> ShareKept:
-        if not _may_need_turns(each, use):
+        if not may_need_turns(each, use):
             return ShareKept.NOT_NEEDED
         if why in _NOBODY_KNOWS:
             return why
         if each.not_pausable is not None:
             return _LEFT_OUT[each.not_pausable]
-        rest = _rest(each, past, use.now)
+        rest = rest_of(each.slice_id, past.rests, use.now)
         if rest is not None:
             return rest.why
         return less.get(each.slice_id, why)
 
-    past = PastCompute(rests=past.rests)
+    past = PastCompute(rests=past.rests, left_at=past.left_at)
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
 
 
-def _may_need_turns(each: ComputingSlice, use: CardUse) -> bool:
-    """Whether a slice may have less than its share, as it computes on a full card, or too much.
-
-    As far as the card tells: what is not known may be so.
-    """
-    may_compute = each.used is None or computes(each)
-    return (is_full(use) and may_compute) or may_be_beyond_its_cap(each, use)
-
-
-def _fills(each: ComputingSlice, granted: float) -> bool:
-    return used(each) + ROUNDED >= FILLS * granted
-
-
-def _has_stopped(each: ComputingSlice, granted: float) -> bool:
-    """Whether who takes turns computes no longer: not where it had no more than it used."""
-    if computes(each):
-        return False
-    awaited = each.runs_a_cell or each.is_job
-    return each.stopped or not (awaited or _fills(each, granted))
-
-
 def _may_take_turns(each: ComputingSlice, past: PastCompute, now: datetime) -> bool:
-    return each.not_pausable is None and _rest(each, past, now) is None
-
-
-def _rest(each: ComputingSlice, past: PastCompute, now: datetime) -> Rest | None:
-    rest = past.rests.get(each.slice_id)
-    return rest if rest is not None and now < rest.until else None
+    return each.not_pausable is None and rest_of(each.slice_id, past.rests, now) is None
 
 
 def _why_not_helped(
@@ -380,12 +323,8 @@ def _why_not_helped(
     if None not in reasons:
         # Who stands still by now was measured while it ran.
         return ShareKept.NOT_NEEDED
-    rests = {rest.why for each in more if (rest := _rest(each, past, now)) is not None}
+    rests = {
+        rest.why for each in more if (rest := rest_of(each.slice_id, past.rests, now)) is not None
+    }
     runs_on = rests == {ShareKept.RUNS_ON}
     return ShareKept.ALONE_PAUSABLE if runs_on else ShareKept.OTHERS_WAIT
-
-
-def _bounded(correction: Fraction, most: Fraction = _CORRECTED_AT_MOST) -> Fraction:
-    """Return a correction within bounds, and with small numbers."""
-    bounded = min(most, max(1 / _CORRECTED_AT_MOST, correction))
-    return bounded.limit_denominator(1000)

@@ -43,7 +43,7 @@ class ShareKept(StrEnum):
     ON_SEVERAL_CARDS = "on-several-cards"
     """A program or a job computes on several cards: the others wait for what is paused on one."""
     WAITS_FOR_PROGRAM = "waits-for-program"
-    """The slice's program does not fill the card: it runs freely beside others."""
+    """The slice's program does not fill the card: it runs beside the turns of others."""
     RUNS_ON = "runs-on"
     """The slice runs on through the turns of others, as its kernels are long."""
     ALONE_PAUSABLE = "alone-pausable"
@@ -145,11 +145,9 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
             "it computes on several cards at once, and takes no turns"
         ),
         ShareKept.WAITS_FOR_PROGRAM: _because(
-            "its program did not use its turns in full; it runs freely beside the others"
+            "its program did not use its turns in full; it runs beside those of the others"
         ),
-        ShareKept.RUNS_ON: _because(
-            "it runs on when its turns end, as with long kernels; it is let run freely for a while"
-        ),
+        ShareKept.RUNS_ON: _because("it runs on when its turns end, as with long kernels"),
         ShareKept.ALONE_PAUSABLE: _because(
             "what has more than its share of the card cannot be paused, or not in time"
         ),

@@ -64,6 +64,26 @@ def test_the_next_one_runs_before_the_last_one_is_paused(bench, turns):
         assert len(paused) < 2
 
 
+def test_who_has_an_open_turn_runs_beside_another_that_nobody_pauses(bench, turns):
+    one, beside = bench.process("a", 1, 10), bench.process("b", 2, 10)
+    taken = Round((Place(one.slice_id, 2 * A_TURN),), opened=(Place(beside.slice_id, A_TURN),))
+    turns.take(TakenTurns(taken, {target.slice_id: (target,) for target in (one, beside)}))
+    until(lambda: bench.device.calls.count(("unpause", 2)) > 5)
+    turns.stop()
+    assert {pid for _, pid in bench.device.calls} == {2}
+    assert bench.states() == {1: "running", 2: "running"}
+
+
+def test_an_open_turn_counts_for_who_runs_beside_and_for_who_has_the_turn(bench, turns):
+    one, beside = bench.process("a", 1, 10), bench.process("b", 2, 10)
+    bench.device.before["pause", 2] = lambda: bench.clock.passes(0.02)
+    taken = Round((Place(one.slice_id, 2 * A_TURN),), opened=(Place(beside.slice_id, A_TURN),))
+    turns.take(TakenTurns(taken, {target.slice_id: (target,) for target in (one, beside)}))
+    until(lambda: bench.device.calls.count(("unpause", 2)) > 2)
+    turns.stop()
+    assert turns.times.had_s(0.0, 1.0).keys() == {"a", "b"}
+
+
 def test_the_journal_does_not_grow_with_each_turn_and_says_who_may_stand_still(bench, turns):
     one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
     journal = bench.folder / "journal.jsonl"

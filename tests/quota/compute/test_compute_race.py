@@ -17,6 +17,8 @@ from tests.support.compute_race import (
 )
 
 SETTLED_S = 10.0
+GREEDY = Program(0.001, part=0.7)
+"""A program that leaves something of each turn unused, and has half of a card and more freely."""
 
 
 def racers(program: Program, *shares: int) -> list[Racer]:
@@ -65,7 +67,7 @@ def test_kernels_of_tens_of_milliseconds_are_kept_to_their_share(
 
 def test_kernels_longer_than_their_turns_are_not_said_to_be_kept_to_their_share() -> None:
     race = ComputeRace([Racer(Program(0.045), 250), Racer(SMALL_KERNELS, 750)])
-    race.run(60)
+    race.run(100)
     told = list(race.decisions[-1].kept.values())
     assert told == [ShareKept.RUNS_ON, ShareKept.ALONE_PAUSABLE]
 
@@ -91,13 +93,74 @@ def test_one_in_a_hundred_is_lost_at_most_where_the_card_waits_for_programs(
     assert done >= 0.99 * sum(ComputeRace(several, by_turns=False).run(seconds))
 
 
-def test_who_waits_for_its_program_has_no_less_beside_others_that_take_turns() -> None:
-    several = [Racer(LARGE_PRODUCTS, 500), Racer(LARGE_PRODUCTS, 250), Racer(BOUND_BY_PYTHON, 250)]
+@pytest.mark.parametrize(
+    "several",
+    [
+        pytest.param([Racer(LARGE_PRODUCTS, 875), Racer(GREEDY, 125)], id="one-beside-one"),
+        pytest.param([Racer(SMALL_KERNELS, 875), Racer(GREEDY, 125)], id="beside-small-kernels"),
+        pytest.param(
+            [Racer(SMALL_KERNELS, 500), Racer(LARGE_PRODUCTS, 375), Racer(GREEDY, 125)],
+            id="two-beside-a-third",
+        ),
+        pytest.param(
+            [Racer(LARGE_PRODUCTS, 600), Racer(GREEDY, 200), Racer(BOUND_BY_PYTHON, 200)],
+            id="two-beside-one",
+        ),
+        pytest.param(
+            [*racers(LARGE_PRODUCTS, 400, 200), Racer(GREEDY, 200), Racer(BOUND_BY_PYTHON, 200)],
+            id="two-beside-two",
+        ),
+        pytest.param(
+            [*racers(LARGE_PRODUCTS, 500, 250), Racer(BOUND_BY_PYTHON, 250)], id="bound-by-python"
+        ),
+        pytest.param([*racers(LARGE_PRODUCTS, 500, 125), Racer(GREEDY, 375)], id="nearly-its-due"),
+    ],
+)
+def test_who_does_not_fill_its_turns_has_no_more_than_its_share_and_nothing_is_lost(
+    several: list[Racer],
+) -> None:
     race, freely = ComputeRace(several), ComputeRace(several, by_turns=False)
-    race.run(SETTLED_S)
+    race.run(2.5 * SETTLED_S)
+    race.waited_s = dict.fromkeys(race.waited_s, 0.0)
+    done, total = race.run(SETTLED_S), sum(racer.share_milli for racer in several)
+    for racer, each in zip(several, done, strict=True):
+        assert each / sum(done) == pytest.approx(racer.share_milli / total, rel=0.05)
+    assert sum(done) >= 0.99 * sum(freely.run(SETTLED_S))
+    assert max(race.waited_s.values()) <= 0.1
+    assert set(race.decisions[-1].kept.values()) == {ShareKept.BY_TURNS}
+
+
+def test_who_has_less_than_its_due_as_it_waits_for_its_program_runs_freely_beside_turns() -> None:
+    race = ComputeRace([*racers(LARGE_PRODUCTS, 400, 200), Racer(Program(0.0003, part=0.2), 400)])
+    race.run(2 * SETTLED_S)
+    race.waited_s[2] = 0.0
     done = race.run(SETTLED_S)
+    assert done[2] >= 0.99 * 0.2 * SETTLED_S
     assert done[0] / done[1] == pytest.approx(2, rel=0.05)
-    assert done[2] >= 0.99 * freely.run(SETTLED_S)[2]
+    assert race.waited_s[2] == 0
+
+
+@pytest.mark.parametrize("bursts_are_cells", [False, True])
+@pytest.mark.parametrize(("burst_s", "rests_s"), [(0.5, 0.5), (1, 1), (1, 3), (2, 1)])
+def test_whoever_computes_for_a_moment_again_and_again_takes_nobodys_share(
+    burst_s: float, rests_s: float, *, bursts_are_cells: bool
+) -> None:
+    program = Program(0.001, 1.0, False, burst_s, rests_s, bursts_are_cells)
+    race = ComputeRace([Racer(SMALL_KERNELS, 875), Racer(program, 125)])
+    race.run(2 * SETTLED_S)
+    steady, bursts = race.run(3 * SETTLED_S)
+    assert steady / (3 * SETTLED_S) >= 0.95 * 0.875
+    assert bursts / (3 * SETTLED_S) <= 1.05 * 0.125
+    assert max(race.waited_s.values()) <= 0.1
+
+
+def test_a_kernel_that_is_as_long_as_half_a_period_takes_no_more_than_that() -> None:
+    race = ComputeRace([Racer(Program(0.045), 250), Racer(SMALL_KERNELS, 750)])
+    freely = ComputeRace(race.racers, by_turns=False)
+    race.run(6 * SETTLED_S)
+    long, small = race.run(SETTLED_S)
+    assert long / (long + small) <= 0.5
+    assert small > 3 * freely.run(SETTLED_S)[1]
 
 
 def test_what_cannot_be_paused_is_never_paused_and_the_others_keep_their_weights() -> None:

@@ -7,13 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
-from sublet_quota.compute.policy import (
-    PERIOD,
-    ComputeDecision,
-    PastCompute,
-    decide_turns,
-    judge_without_turns,
-)
+from sublet_quota.compute.past import ComputeDecision, PastCompute
+from sublet_quota.compute.policy import PERIOD, decide_turns, judge_without_turns
 from sublet_quota.compute.rests import FIRST_REST, Rest
 from sublet_quota.errors import SubletQuotaError
 from sublet_quota.names.ids import SliceId
@@ -112,22 +107,107 @@ def test_who_gets_less_beside_one_that_cannot_be_paused_is_told() -> None:
     }
 
 
-def test_who_gets_less_beside_one_that_did_not_fill_its_turns_is_told_of_that() -> None:
-    rests = {SliceId("b"): Rest(NOON + 60 * SECOND, FIRST_REST)}
-    decided = decide_turns(use(*UNEQUAL), PastCompute(rests=rests))
-    assert decided.round is None
-    assert decided.kept == {
-        SliceId("a"): ShareKept.OTHERS_WAIT,
-        SliceId("b"): ShareKept.WAITS_FOR_PROGRAM,
-    }
+RESTING = {SliceId("b"): Rest(NOON + 60 * SECOND, FIRST_REST)}
 
 
-def test_of_those_beside_who_gets_less_the_one_that_has_more_is_told_of() -> None:
-    rests = {SliceId("b"): Rest(NOON + 60 * SECOND, FIRST_REST)}
-    seen = use(of("a", 500, 0.4), of("b", 250, 0.5), of("u", 250, 0.1, CANNOT))
-    assert decide_turns(seen, PastCompute(rests=rests)).kept[SliceId("a")] is ShareKept.OTHERS_WAIT
+def test_who_did_not_fill_its_turns_and_has_more_than_its_due_has_an_open_turn() -> None:
+    decided = decide_turns(use(*UNEQUAL), PastCompute(rests=RESTING))
+    assert decided.round is not None
+    assert decided.round.parts == {SliceId("a"): 1.0}
+    # Freely it had half of the card in all of the time, and is due a quarter.
+    assert decided.round.open_parts == {SliceId("b"): 0.5}
+    assert set(decided.kept.values()) == {ShareKept.BEING_MEASURED}
+
+
+def test_whoever_did_not_fill_its_turns_and_has_its_due_runs_freely() -> None:
+    seen = use(of("a", 500, 0.5), of("b", 500, 0.5))
+    rests = {who: Rest(NOON + 60 * SECOND, FIRST_REST) for who in (SliceId("a"), SliceId("b"))}
+    assert decide_turns(seen, PastCompute(rests=RESTING)).round is None
+    # Where nobody fills the card, the one that has more is not paused for the other's sake.
+    assert decide_turns(use(*UNEQUAL), PastCompute(rests=rests)).round is None
+
+
+def test_who_cannot_be_paused_has_no_open_turn() -> None:
+    seen = use(of("a", 750, 0.5), of("b", 250, 0.5, CANNOT))
+    assert decide_turns(seen, PastCompute(rests=RESTING)).round is None
+
+
+def opened(*slices: ComputingSlice) -> PastCompute:
+    past = decide_turns(use(*UNEQUAL), PastCompute(rests=RESTING)).past
+    return decide_turns(use(*slices, at=NOON + 2 * SECOND), past).past
+
+
+def test_an_open_turn_is_longer_where_its_slice_has_less_than_its_due_and_shorter_for_more() -> (
+    None
+):
+    less = opened(of("a", 750, 0.8), of("b", 250, 0.2)).round
+    more = opened(of("a", 750, 0.7), of("b", 250, 0.3)).round
+    assert less.open_parts[SliceId("b")] > 0.5 > more.open_parts[SliceId("b")]
+
+
+def test_whoever_needs_nearly_all_of_the_time_to_have_its_due_runs_freely_again() -> None:
+    past = decide_turns(use(*UNEQUAL), PastCompute(rests=RESTING)).past
+    for second in range(2, 40):
+        seen = use(of("a", 750, 0.85), of("b", 250, 0.15), at=NOON + second * SECOND)
+        past = decide_turns(seen, past).past
+        if past.round is None:
+            break
+    assert past.round is None
+    assert past.rests.keys() == {"b"}
+
+
+def test_whose_rest_is_over_takes_turns_like_the_others() -> None:
+    past = opened(of("a", 750, 0.75), of("b", 250, 0.25))
+    seen = use(of("a", 750, 0.75), of("b", 250, 0.25), at=NOON + 61 * SECOND)
+    decided = decide_turns(seen, past)
+    assert decided.round.closed_ones == {"a", "b"}
+    assert not decided.round.opened
+
+
+def test_who_computes_no_longer_keeps_its_open_turn_for_some_seconds() -> None:
+    past, had_it = opened(of("a", 750, 0.75), of("b", 250, 0.25)), []
+    for second in range(3, 20):
+        seen = use(of("a", 750, 1.0), of("b", 250, 0.0), at=NOON + second * SECOND)
+        past = decide_turns(seen, past).past
+        had_it.append(past.round is not None)
+    assert had_it == [True] * 10 + [False] * 7
+
+
+def test_without_anybody_who_fills_turns_nobody_has_an_open_one() -> None:
+    past = opened(of("a", 750, 0.75), of("b", 250, 0.25))
+    for second in (3, 4, 5, 6):
+        seen = use(of("a", 750, 0.3), of("b", 250, 0.25), at=NOON + second * SECOND, busy=0.55)
+        past = decide_turns(seen, past).past
+    assert past.round is None
+    assert past.rests.keys() == {"a", "b"}
+
+
+def test_whoever_stops_for_the_second_time_has_an_open_turn_when_it_is_back() -> None:
+    stopped = of("a", 750, 1.0), replace(of("b", 250, 0.0), runs_a_cell=False)
+    past = PastCompute()
+    for second in (0, 10):
+        begun = decide_turns(use(*UNEQUAL, at=NOON + second * SECOND), past)
+        assert begun.round.closed_ones == {"a", "b"}
+        past = decide_turns(use(*stopped, at=NOON + (second + 2) * SECOND), begun.past).past
+        assert (past.round is None) == (second == 0)
+    assert past.round.opened_ones == {"b"}
+
+
+def test_of_those_beside_who_gets_less_the_one_that_cannot_be_paused_is_told_of() -> None:
     seen = use(of("a", 500, 0.4), of("b", 250, 0.1), of("u", 250, 0.5, CANNOT))
-    decided = decide_turns(seen, PastCompute(rests=rests))
+    decided = decide_turns(seen, PastCompute(rests=RESTING))
+    assert decided.kept[SliceId("a")] is ShareKept.ALONE_PAUSABLE
+
+
+def test_who_gets_less_by_turns_beside_one_that_cannot_be_paused_is_not_told_it_is_kept() -> None:
+    three = of("a", 500, 0.25), of("b", 250, 0.25), of("u", 250, 0.5, CANNOT)
+    past, told = turning(*three).past, set()
+    beside = of("a", 500, 0.33), of("b", 250, 0.17), of("u", 250, 0.5, CANNOT)
+    for second in range(2, 10):
+        decided = decide_turns(use(*beside, at=NOON + second * SECOND), past)
+        told.add(decided.kept[SliceId("a")])
+        past = decided.past
+    assert told == {ShareKept.BEING_MEASURED, ShareKept.ALONE_PAUSABLE}
     assert decided.kept[SliceId("a")] is ShareKept.ALONE_PAUSABLE
 
 
@@ -274,12 +354,17 @@ def runs_on(*slices: ComputingSlice, seconds: int = 60) -> ComputeDecision:
     return decided
 
 
-def test_who_has_more_by_ever_shorter_turns_runs_freely_and_all_are_told_why() -> None:
+def test_who_has_more_by_ever_shorter_turns_has_an_open_one_and_all_are_told_why() -> None:
     decided = runs_on(*had(LONG, 0.05, 0.55))
     assert decided.round is None
     assert decided.past.rests.keys() == {"a"}
-    again = decide_turns(use(*LONG, at=NOON + 62 * SECOND), decided.past)
-    assert again.kept == {SliceId("a"): ShareKept.RUNS_ON, SliceId("b"): ShareKept.ALONE_PAUSABLE}
+    past = decided.past
+    for second in range(62, 130):
+        decided = decide_turns(use(*LONG, at=NOON + second * SECOND), past)
+        assert decided.round.opened_ones == {"a"}
+        past = decided.past
+    told = {SliceId("a"): ShareKept.RUNS_ON, SliceId("b"): ShareKept.ALONE_PAUSABLE}
+    assert decided.kept == told
 
 
 def test_a_busy_machine_of_some_seconds_is_taken_for_no_long_kernels() -> None:
@@ -341,7 +426,7 @@ def test_the_others_go_on_taking_turns_beside_who_waits_for_its_program() -> Non
     begun = decide_turns(use(*seen, at=NOON + 2 * SECOND), begun).past
     decided = decide_turns(use(*seen, at=NOON + 3 * SECOND), begun)
     assert decided.round.who == {"a", "b"}
-    beside = of("a", 500, 0.47), of("b", 250, 0.23), of("p", 250, 0.3)
+    beside = of("a", 500, 0.5), of("b", 250, 0.25), of("p", 250, 0.25)
     again = decide_turns(use(*beside, at=NOON + 5 * SECOND), decided.past)
     assert again.round.who == {"a", "b"}
     assert again.kept[SliceId("p")] is ShareKept.WAITS_FOR_PROGRAM

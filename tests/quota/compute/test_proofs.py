@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sublet_quota.compute.card_use import CardUse, ComputingSlice
 from sublet_quota.compute.measured import used
-from sublet_quota.compute.policy import ComputeDecision, PastCompute, decide_turns
+from sublet_quota.compute.past import ComputeDecision, PastCompute
+from sublet_quota.compute.policy import decide_turns
 from sublet_quota.compute.proofs import DOUBTED_AFTER, GIVEN_UP_AFTER, Proofs
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.share_kept import ShareKept

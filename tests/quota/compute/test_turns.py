@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sublet_quota.compute.card_use import ComputingSlice
-from sublet_quota.compute.turns import RAREST, SHORTEST, make_round
+from sublet_quota.compute.turns import RAREST, SHORTEST, Round, make_round
 from sublet_quota.names.ids import SliceId
 
 PERIOD = timedelta(milliseconds=100)
@@ -102,3 +102,60 @@ def test_turns_are_worth_a_switch(weights: list[tuple[int, bool]]) -> None:
         slices([cell for _, cell in weights]), parts([w for w, _ in weights]), PERIOD
     )
     assert all(place.lasts >= 0.5 * SHORTEST for place in taken.places)
+
+
+OPEN = st.lists(st.tuples(st.integers(1, 950), st.booleans()), min_size=1, max_size=3)
+
+
+def opened(weights: list[int], open_ones: list[tuple[int, bool]]) -> Round:
+    beside = [
+        ComputingSlice(SliceId(f"o{i}"), 100, 0.1, runs_a_cell=cell)
+        for i, (_, cell) in enumerate(open_ones)
+    ]
+    of_open = {SliceId(f"o{i}"): Fraction(part, 1000) for i, (part, _) in enumerate(open_ones)}
+    return make_round(slices([True] * len(weights)), {**parts(weights), **of_open}, PERIOD, beside)
+
+
+def test_who_has_an_open_turn_runs_beside_the_others_and_is_paused_in_the_rest() -> None:
+    taken = opened([1], [(400, True)])
+    turns = taken.period(0)
+    assert [turn.lasts for turn in turns] == [0.4 * PERIOD, 0.6 * PERIOD]
+    assert [turn.runs for turn in turns] == [{"s0", "o0"}, {"s0"}]
+
+
+def test_open_turns_follow_one_another() -> None:
+    turns = opened([1, 1], [(200, True), (300, True)]).period(0)
+    assert [turn.runs - {"o0", "o1"} for turn in turns] == [{"s0"}, {"s0"}, {"s1"}]
+    assert [turn.beside for turn in turns] == [{"o0"}, {"o1"}, frozenset()]
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=4), OPEN)
+def test_open_turns_change_nothing_of_the_others_and_are_as_long_as_meant(
+    weights: list[int], open_ones: list[tuple[int, bool]]
+) -> None:
+    taken, without = opened(weights, open_ones), opened(weights, [])
+    lasted: dict[SliceId, timedelta] = {}
+    for number in range(RAREST):
+        there: dict[SliceId | None, timedelta] = {}
+        for turn in taken.period(number):
+            there[turn.slice_id] = there.get(turn.slice_id, timedelta(0)) + turn.lasts
+            for each in turn.beside:
+                lasted[each] = lasted.get(each, timedelta(0)) + turn.lasts
+        assert there == {turn.slice_id: turn.lasts for turn in without.period(number)}
+    for place in taken.opened:
+        meant = RAREST * place.lasts / place.every
+        assert abs(lasted[place.slice_id] - meant) < RAREST * MICROSECONDS
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=4), OPEN)
+def test_a_cell_waits_one_period_at_most_for_its_open_turn(
+    weights: list[int], open_ones: list[tuple[int, bool]]
+) -> None:
+    taken = opened(weights, open_ones)
+    for index, (_, cell) in enumerate(open_ones):
+        waited, longest = timedelta(0), timedelta(0)
+        for turn in (turn for number in range(3 * RAREST) for turn in taken.period(number)):
+            runs = SliceId(f"o{index}") in turn.runs
+            waited = timedelta(0) if runs else waited + turn.lasts
+            longest = max(longest, waited)
+        assert longest <= (PERIOD if cell else (RAREST + 1) * PERIOD) + MICROSECONDS

@@ -6,6 +6,9 @@ from tests.security.mutant import Mutant
 
 _TURNS: Final = "hub_ext/sublet_agent/moves/compute_turns.py"
 _POLICY: Final = "quota/sublet_quota/compute/policy.py"
+_FILLING: Final = "quota/sublet_quota/compute/filling.py"
+_OPEN: Final = "quota/sublet_quota/compute/open_turns.py"
+_PROOFS: Final = "quota/sublet_quota/compute/proofs.py"
 _ROUNDS: Final = "quota/sublet_quota/compute/turns.py"
 _OF_AGENT: Final = "tests/agent/moves/test_compute_turns.py"
 _OF_POLICY: Final = "tests/quota/compute/test_policy.py"
@@ -54,16 +57,16 @@ MUTANTS: Final = (
         3,
         "what cannot be paused takes turns",
         _POLICY,
-        "return each.not_pausable is None and _rest(each, past, now) is None",
-        "return _rest(each, past, now) is None",
+        "return each.not_pausable is None and rest_of(each.slice_id, past.rests, now) is None",
+        "return rest_of(each.slice_id, past.rests, now) is None",
         (f"{_OF_POLICY}::test_what_cannot_be_paused_is_left_out_and_said",),
     ),
     Mutant(
         3,
         "a card that waits for programs is held up by turns again and again",
-        _POLICY,
-        "rests[each.slice_id] = longer_rest(before, use.now, why)",
-        "pass",
+        _FILLING,
+        "            rests[each.slice_id] = longer_rest(rest, use.now, why)\n        else:",
+        "            pass\n        else:",
         (
             (
                 f"{_OF_POLICY}::"
@@ -74,14 +77,66 @@ MUTANTS: Final = (
     Mutant(
         3,
         "turns that come late count as left unused",
-        _POLICY,
-        "had = parts[each.slice_id] if each.turns is None else each.turns",
-        "had = parts[each.slice_id]",
+        _FILLING,
+        "had = part if each.turns is None else each.turns",
+        "had = part",
         (
             (
                 f"{_OF_POLICY}::"
                 "test_who_filled_the_turns_it_had_has_no_rest_though_it_was_to_have_more"
             ),
+        ),
+    ),
+    Mutant(
+        3,
+        "who leaves a little of each turn unused has half of the card",
+        _OPEN,
+        "    return [each for each in found if each.slice_id in more]\n",
+        "    return []\n",
+        (
+            f"{_OF_POLICY}::test_who_did_not_fill_its_turns_and_has_more_than_its_due_has_an_open_turn",
+        ),
+    ),
+    Mutant(
+        3,
+        "who cannot be paused has an open turn",
+        _OPEN,
+        "        and each.not_pausable is None\n",
+        "",
+        (f"{_OF_POLICY}::test_who_cannot_be_paused_has_no_open_turn",),
+    ),
+    Mutant(
+        3,
+        "whoever computes for a moment again and again is freed each time",
+        _FILLING,
+        "                again.append(each)\n",
+        "                pass\n",
+        (f"{_OF_POLICY}::test_whoever_stops_for_the_second_time_has_an_open_turn_when_it_is_back",),
+    ),
+    Mutant(
+        3,
+        "who has an open turn is paused in it",
+        _TURNS,
+        "self._switch(taken, turn.runs)",
+        "self._switch(taken, {turn.slice_id})",
+        (f"{_OF_AGENT}::test_an_open_turn_counts_for_who_runs_beside_and_for_who_has_the_turn",),
+    ),
+    Mutant(
+        3,
+        "a cell with a short open turn waits for longer than a period",
+        _ROUNDS,
+        "number % _SHIFTS * whole / _SHIFTS, []",
+        "number % 3 * whole / 3, []",
+        (f"{_OF_ROUNDS}::test_a_cell_waits_one_period_at_most_for_its_open_turn",),
+    ),
+    Mutant(
+        3,
+        "a share is said to be kept that one has who cannot be paused",
+        _PROOFS,
+        "        if others is not None:\n",
+        "        if False:\n",
+        (
+            f"{_OF_POLICY}::test_who_gets_less_by_turns_beside_one_that_cannot_be_paused_is_not_told_it_is_kept",
         ),
     ),
     Mutant(
