@@ -42,7 +42,7 @@ from sublet_hub.web.request_body import RequestBody
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.pages import Page
 from sublet_hub.web.routes.problems import problem_of_error, problem_of_refusal
-from sublet_hub.web.routes.roles import may_call
+from sublet_hub.web.routes.roles import answer_of, may_call
 from sublet_hub.web.routes.route import Accepted, Access, Call, Counted, Route, WrittenFile
 from sublet_hub.web.unsent_answers import UnsentAnswers
 
@@ -316,7 +316,7 @@ class RouteHandler(ServiceHandler):
             query=self.query(),
             body=self._read_body(route),
         )
-        answer = await route.operation(self.service, call)
+        answer = await answer_of(self.service, route, call)
         if isinstance(answer, Refusal):
             status, problem = problem_of_refusal(answer)
             self.set_status(status)

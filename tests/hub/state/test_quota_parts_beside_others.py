@@ -145,6 +145,27 @@ async def test_who_waits_for_their_turn_is_answered_as_what_they_administer_then
     assert status == 403, problem
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["quota/tree", "refusals/sums?group=nlp", "use/report", "use?group=nlp", "waits?group=nlp"],
+)
+async def test_of_groups_that_are_theirs_no_more_nobody_is_told_who_waited_for_their_turn(
+    world: HubWorld, path: str
+) -> None:
+    token = lead(world)
+    limits, trees = world.service.limits.lists, world.service.quota_views.trees
+    sums = world.service.refusals
+    assert (await world.call("GET", path, token))[0] == 200
+    async with limits.of_caller("user:lead"), trees._turn, sums._turn:
+        answer = asyncio.ensure_future(world.call("GET", path, token))
+        turns = (limits._callers["user:lead"].lock, trees._turn, sums._turn)
+        await until(lambda: any(each._waiters for each in turns))
+        text = QUOTA.replace("[hub-s]", "[hub-s, hub-t]")
+        assert (await applied(world, world.admin(), text, 1))[0] == 200
+    status, problem = await answer
+    assert (status, problem["reason"]) == (403, "not-theirs"), problem
+
+
 @pytest.mark.parametrize("path", ["preview", "check", "revisions"])
 async def test_a_part_that_is_much_too_long_is_not_read(
     tmp_path: Path, hub: FakeHub, path: str

@@ -82,7 +82,20 @@ _ONE_OWNER: Final = (
     "test_one_owner_who_makes_many_notices_takes_no_room_of_others"
 )
 
+_LOST: Final = (
+    "tests/hub/state/test_quota_parts_beside_others.py::"
+    "test_of_groups_that_are_theirs_no_more_nobody_is_told_who_waited_for_their_turn"
+)
+
 MUTANTS: Final = (
+    Mutant(
+        6,
+        "who waited for an answer about a group is told after they lost it",
+        _ROLES,
+        "service.quota.document is not before:",
+        "False:",
+        (_LOST,),
+    ),
     Mutant(
         12,
         "one owner's notices take the room of all others'",

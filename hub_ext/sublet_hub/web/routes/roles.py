@@ -6,19 +6,21 @@ each request, and kept nowhere.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from sublet_quota.document.administered.groups import (
     administered,
     are_administered,
     with_all_below,
 )
+from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.refusal import quoted
 from sublet_quota.wire.roles import RoleInfo
 
 from sublet_hub.errors import NotAllowedError, NotFoundError, QuotaNotTheirsError
 from sublet_hub.security.authentication import Caller
+from sublet_hub.security.fetch_metadata import READING
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.route import Access, Call, Nature, Parameter, Role, Route
 from sublet_hub.web.routes.viewers import viewer_of
@@ -97,6 +99,31 @@ def refuse_if_lost(service: ServiceParts, caller: Caller, groups: Iterable[Group
             "the quota document was changed just now, and you are no admin of all that any more"
         )
         raise QuotaNotTheirsError(message)
+
+
+async def answer_of(service: ServiceParts, route: Route, call: Call) -> Any:
+    """Return what a route answers; of groups only what is the caller's to see when it is told.
+
+    ``QuotaNotTheirsError`` where another document took the groups from them meanwhile: routes wait
+    for turns, threads and the database.
+    """
+    before = service.quota.document
+    answer = await route.operation(service, call)
+    caller = call.caller
+    if caller and route.method in READING and service.quota.document is not before:
+        own = administered(before, caller.claims)
+        refuse_if_lost(service, caller, _groups_told(before, own, route, call))
+    return answer
+
+
+def _groups_told(
+    document: QuotaDocument, own: tuple[GroupName, ...], route: Route, call: Call
+) -> tuple[GroupName, ...]:
+    """Return the groups of which an answer tells the admin of some."""
+    asked = call.text(GROUP.name)
+    if asked is None:
+        return own if route.access is Access.ADMIN else ()
+    return (GroupName(asked),) if asked in with_all_below(document, own) else ()
 
 
 def group_viewer(service: ServiceParts, caller: Caller) -> Viewer:
