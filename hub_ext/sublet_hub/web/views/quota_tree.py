@@ -60,9 +60,8 @@ _NOTHING: Final = GroupShare(
 
 @dataclass(frozen=True, slots=True)
 class _KnownGroup:
-    """A group as it was told last, and all that this hung on."""
+    """A group as it was told last, and all that this hung on beside the document."""
 
-    document: QuotaDocument
     types: frozenset[str]
     """The GPU types of which the document says something."""
     hung_on: tuple[Any, ...]
@@ -71,9 +70,8 @@ class _KnownGroup:
 
 @dataclass(frozen=True, slots=True)
 class _KnownPerson:
-    """What somebody had more than they may, and all that this hung on."""
+    """What somebody had more than they may, and all that this hung on beside the document."""
 
-    document: QuotaDocument
     hung_on: tuple[Any, ...]
     over: tuple[Excess, ...]
 
@@ -93,6 +91,8 @@ class QuotaTrees:
         self._stores = stores
         self._budgets = budgets
         self._turn = asyncio.Lock()
+        self._document: QuotaDocument | None = None
+        """By which groups and people are known; by none of before, which would all be kept."""
         self._groups: dict[GroupName, _KnownGroup] = {}
         self._people: dict[UserName, _KnownPerson] = {}
         self._answers: OrderedDict[tuple[GroupName, ...] | None, _Answer] = OrderedDict()
@@ -108,12 +108,13 @@ class QuotaTrees:
             await accounts.have_read(owners)
             nodes: list[GroupNode] = []
             over: list[Excess] = []
-            every = holdings.document.all_groups
+            every, standing = holdings.document.all_groups, self._standing(holdings)
             await _done(
                 chain(
-                    self._nodes(holdings, every, nodes),
+                    self._nodes(standing, every, nodes),
                     self._people_over(holdings, owners, over),
-                )
+                ),
+                standing,
             )
             self._groups = {name: self._groups[name] for name in every}
             self._people = {owner: self._people[owner] for owner in owners}
@@ -143,7 +144,8 @@ class QuotaTrees:
             theirs = with_all_below(document, groups)
             nodes: list[GroupNode] = []
             named = (each for each in document.all_groups if each in theirs)
-            await _done(self._nodes(holdings, named, nodes))
+            standing = self._standing(holdings)
+            await _done(self._nodes(standing, named, nodes), standing)
             tree = QuotaTree(
                 at=self._stores.now(),
                 revision=revision,
@@ -168,11 +170,18 @@ class QuotaTrees:
             self._answers.popitem(last=False)
         return b'{"at":' + to_json(known.at) + b"," + rest[1:]
 
+    def _standing(self, holdings: Holdings) -> "_Standing":
+        """Begin with groups under the document of these holdings."""
+        if self._document is not holdings.document:
+            self._document = holdings.document
+            self._groups.clear()
+            self._people.clear()
+        return _Standing(holdings)
+
     def _nodes(
-        self, holdings: Holdings, names: Iterable[GroupName], into: list[GroupNode]
+        self, standing: "_Standing", names: Iterable[GroupName], into: list[GroupNode]
     ) -> Iterator[None]:
         spent = {each.group: budget_info(each) for each in self._budgets.of_groups()}
-        standing = _Standing(holdings)
         for name in names:
             into.append(self._node(standing, name, spent.get(name)))
             yield
@@ -181,10 +190,9 @@ class QuotaTrees:
         holdings = standing.holdings
         document = holdings.document
         group, known = document.all_groups[name], self._groups.get(name)
-        is_known = known is not None and known.document is document
-        types = known.types if known is not None and is_known else _types_of(group)
+        types = _types_of(group) if known is None else known.types
         hung_on = (budget, *standing.of(NodeName(name), types))
-        if known is not None and is_known and known.hung_on == hung_on:
+        if known is not None and known.hung_on == hung_on:
             return known.node
         node = GroupNode(
             share=group_share(holdings, name),
@@ -194,13 +202,13 @@ class QuotaTrees:
             budget=budget,
             line=document.line_of(key_path(document.path_of(name))),
         )
-        self._groups[name] = _KnownGroup(document, types, hung_on, node)
+        self._groups[name] = _KnownGroup(types, hung_on, node)
         return node
 
     def _people_over(
         self, holdings: Holdings, owners: list[UserName], into: list[Excess]
     ) -> Iterator[None]:
-        document, rights = holdings.document, KnownRights()
+        rights = KnownRights()
         for owner in owners:
             account = self._stores.accounts.find(owner)
             person = PersonHere(owner, () if account is None else account.groups)
@@ -211,9 +219,9 @@ class QuotaTrees:
                 holdings.jobs_held_back_by(owner),
             )
             known = self._people.get(owner)
-            if known is None or known.document is not document or known.hung_on != hung_on:
+            if known is None or known.hung_on != hung_on:
                 over = tuple(excesses_of_person(holdings, person, rights))
-                known = self._people[owner] = _KnownPerson(document, hung_on, over)
+                known = self._people[owner] = _KnownPerson(hung_on, over)
             into.extend(known.over)
             yield
 
@@ -225,12 +233,16 @@ def _types_of(group: GroupQuota) -> frozenset[str]:
 class _Standing:
     """How all groups stand; on each type it is asked for once, as that takes longer than all else.
 
-    What changed meanwhile the next who asks is told.
+    And anew after others had turns: what is kept of a group is then as it hung on this.
     """
 
     def __init__(self, holdings: Holdings) -> None:
         self.holdings = holdings
         self._of_types: dict[str, tuple[Position, GroupTree]] = {}
+
+    def forget(self) -> None:
+        """Look anew: something may be another."""
+        self._of_types.clear()
 
     def of(self, node: NodeName, types: frozenset[str]) -> Iterator[Any]:
         """Yield all that is told of a group, beside what the document says of it."""
@@ -245,12 +257,13 @@ class _Standing:
             yield from (each, position.entitled.get(node), tree.nodes[node].guaranteed)
 
 
-async def _done(work: Iterator[None]) -> None:
+async def _done(work: Iterator[None], standing: _Standing) -> None:
     """Do a piece of work, in which others have turns."""
     stretch_s = time.monotonic()
     for _ in work:
         if time.monotonic() - stretch_s > _AT_A_STRETCH_S:
             await asyncio.sleep(0)
+            standing.forget()
             stretch_s = time.monotonic()
 
 
