@@ -6,6 +6,7 @@ with to whom it is told; what is one owner's alone goes out for them. With them 
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from sublet_quota.names.ids import UserName
@@ -18,7 +19,7 @@ from sublet_hub.delivery.sender import Channel
 from sublet_hub.state.collectors.given_up import GivenUpCollector
 from sublet_hub.state.collectors.stepped import in_parts
 from sublet_hub.web.routes.context import ServiceParts
-from sublet_hub.web.routes.told import paying_groups, told_to
+from sublet_hub.web.routes.told import announced_ends, paying_groups, told_to
 
 _LOOK_EVERY_S = 10.0
 _SEND_EVERY_S = 5.0
@@ -55,10 +56,11 @@ class NoticesOut:
         """Tell the outbox all that is told now; others have turns meanwhile."""
         await self._reports.look_at_first()
         told = list(self._announced())
-        announced = {each.notice_id for each in told}
+        announced, ends = {each.notice_id for each in told}, announced_ends(self._service)
         for some in in_parts(self._owners()):
             for owner in some:
-                told += self._told_to(owner, announced)
+                found = self._told_to(owner, announced)
+                told += (replace(each, ends_at=ends.get(each.notice_id)) for each in found)
             await asyncio.sleep(0)
         reports = self._reports.notices()
         known = self._reports.receivers_are_known

@@ -24,6 +24,8 @@ class Notice:
     until: datetime
     report: Callable[[], str] = field(default=str, compare=False)
     """Writes the week's report that goes out with it, if any: asked only for what is new."""
+    ends_at: datetime | None = None
+    """When something of the receiver's ends of which they are warned; ``None``: nothing does."""
     part: frozenset[str] | None = None
     """The groups that the report is of; ``None``: all. Of others it is written anew."""
 

@@ -1,7 +1,8 @@
 """How many notices of one owner's own doing go out: whoever makes many fills no room of others'.
 
 The same again soon, such as of a program that goes to and fro across its cap, waits a while: what
-is told then goes out. Of each owner some are kept, sent or not, by each way; what is more goes out
+is told then goes out. It waits no longer than for half of the time that is left to do something.
+Of each owner some are kept, sent or not, by each way, and fewer of one thing: what is more goes out
 by none, and is counted with what was given up. In JupyterLab and on the hub's pages all is told.
 """
 
@@ -20,10 +21,14 @@ from sublet_hub.ledger.deliveries import Delivery
 
 MOST_OF_OWNER: Final = 50
 """By each way, of those that are not forgotten: with as many servers and jobs all are told."""
+MOST_OF_ONE: Final = 20
+"""Of these, so many with the same id, such as of one server: of others there is room then."""
 NOT_AGAIN_WITHIN: Final = timedelta(minutes=10)
 _LOG = logging.getLogger(__name__)
 
 _Receiver = tuple[Channel, str | None]
+_Thing = tuple[_Receiver, str]
+"""What an owner is told of: the id of a notice, which is the same when it is told anew."""
 
 
 class OwnDoings:
@@ -37,21 +42,23 @@ class OwnDoings:
 
     def taken(self, new: Iterable[Notice], kept: Iterable[Delivery], now: datetime) -> list[Notice]:
         """Return those that are taken in now, of those with the fewest so far first."""
-        counts, last = _of_owners(kept)
+        counts, of_things, last = _of_owners(kept)
         taken, too_many = [], []
         for each in sorted(new, key=lambda notice: notice.made_at):
             receiver = each.channel, each.name
             if not each.is_own_doing:
                 taken.append((0, each))
                 continue
-            before = last.get((receiver, each.notice_id))
-            if before is not None and now - before < NOT_AGAIN_WITHIN:
+            thing = receiver, each.notice_id
+            before = last.get(thing)
+            if before is not None and before <= now < _again_at(each, before):
                 continue
-            if counts[receiver] >= MOST_OF_OWNER:
+            if counts[receiver] >= MOST_OF_OWNER or of_things[thing] >= MOST_OF_ONE:
                 too_many.append(each)
                 continue
             counts[receiver] += 1
-            last[receiver, each.notice_id] = each.made_at
+            of_things[thing] += 1
+            last[thing] = each.made_at
             taken.append((counts[receiver], each))
         self._count(too_many, now)
         # Where there is no room for all, one owner's many are left out before others' few.
@@ -86,17 +93,27 @@ class OwnDoings:
             _LOG.warning("%d notices are given up: %s", len(new), why)
 
 
+def _again_at(notice: Notice, before: datetime) -> datetime:
+    """Return when a notice may go out that was told before."""
+    again_at = before + NOT_AGAIN_WITHIN
+    if notice.ends_at is None:
+        return again_at
+    return min(again_at, notice.made_at + (notice.ends_at - notice.made_at) / 2)
+
+
 def _of_owners(
     kept: Iterable[Delivery],
-) -> tuple[Counter[_Receiver], dict[tuple[_Receiver, str], datetime]]:
-    """Return how many each owner has, and when each was told of the same last."""
+) -> tuple[Counter[_Receiver], Counter[_Thing], dict[_Thing, datetime]]:
+    """Return how many each owner has, in all and of each thing, and when that was told last."""
     counts: Counter[_Receiver] = Counter()
-    last: dict[tuple[_Receiver, str], datetime] = {}
+    of_things: Counter[_Thing] = Counter()
+    last: dict[_Thing, datetime] = {}
     for receiver, each in _own(kept):
+        thing = receiver, each.notice_id
         counts[receiver] += 1
-        topic = receiver, each.notice_id
-        last[topic] = max(each.made_at, last.get(topic, each.made_at))
-    return counts, last
+        of_things[thing] += 1
+        last[thing] = max(each.made_at, last.get(thing, each.made_at))
+    return counts, of_things, last
 
 
 def _own(kept: Iterable[Delivery]) -> Iterator[tuple[_Receiver, Delivery]]:

@@ -306,6 +306,11 @@ class IdleServers:
         self._ledger.apply(Change(events=(slice_event(kind, record, now, detail),)), now)
 
 
+def idle_notice_id(slice_id: str) -> str:
+    """Return the id of what an owner is told of an idle server."""
+    return f"idle-{slice_id}"
+
+
 def _runs(job: JobRecord) -> bool:
     return job.state is JobState.RUNNING
 
@@ -320,7 +325,7 @@ def _is_at_work(report: SliceReport) -> bool:
 
 def _shown(note: IdleNote, at: datetime, text: str) -> ShownAnnouncement:
     return ShownAnnouncement(
-        announcement_id=f"idle-{note.slice_id}",
+        announcement_id=idle_notice_id(note.slice_id),
         text=text,
         made_at=at,
         until=at + SHOWN_FOR,

@@ -106,6 +106,11 @@ class OverCaps:
         told = self._told().items()
         return tuple(each for each in told if each[1].owner == owner and each[1].ended_at is None)
 
+    def announced_ends(self) -> Mapping[SliceId, datetime]:
+        """Return when slices are ended whose owners were told, unless they are back within."""
+        told = self._told().items()
+        return {name: each.ends_at for name, each in told if each.ended_at is None}
+
     def forget_old(self) -> None:
         """Forget those that are there no more: of those ended for this, after a day."""
         before = self._now() - SHOWN_FOR
@@ -262,7 +267,7 @@ class OverCaps:
             told, notice.use, notice.max_over_cap, at, server=notice.server, job=notice.job
         )
         return ShownAnnouncement(
-            announcement_id=f"over-cap-{slice_id}",
+            announcement_id=over_cap_notice_id(slice_id),
             text=over_cap_sentence(facts),
             made_at=notice.ended_at or notice.told_at,
             until=at + SHOWN_FOR,
@@ -272,6 +277,11 @@ class OverCaps:
     def _tell(self, kind: EventKind, record: SliceRecord, detail: str) -> None:
         now = self._now()
         self._ledger.apply(Change(events=(slice_event(kind, record, now, detail),)), now)
+
+
+def over_cap_notice_id(slice_id: SliceId) -> str:
+    """Return the id of what an owner is told of a slice over its cap."""
+    return f"over-cap-{slice_id}"
 
 
 def _use(report: SliceReport, record: SliceRecord) -> CapUse:

@@ -3,14 +3,18 @@
 import asyncio
 import json
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sublet_hub.app import notices_out
+from sublet_hub.host.clock import utc_now
 from sublet_hub.settings import DeliverySettings, MailSecurity, MailSettings, WebhookSettings
+from sublet_quota.life_cycles.slice_states import SliceState
 
+from tests.support.fake_agent import a_report
 from tests.support.hook_receiver import HookReceiver, hook_receiver
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
 from tests.support.mail_server import MailServer, mail_server
@@ -137,6 +141,45 @@ async def test_what_was_told_before_a_restart_is_not_sent_again_and_what_waited_
             world.service.outbox._now = lambda: later
             await until(lambda: len(mail.taken) == 2)
             assert mails(mail) == [("ada@example.org", "to ada"), ("bob@example.org", "to bob")]
+
+
+async def test_who_is_over_their_cap_again_is_sent_that_before_it_ends_their_server(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    (tmp_path / "quota.yaml").write_text("pools: {interactive: {max_over_cap: 5m}}\n")
+    quota = {"quota_file": tmp_path / "quota.yaml", "start_within": timedelta(days=9)}
+    async with mail_server() as mail:
+        set_so = replace(settings(tmp_path, mail, None), **quota)
+        async with hub_world(tmp_path, hub, set_so) as world:
+            agent = await world.agent()
+            lease = await world.slice_for("ada")
+            await agent.until(lambda: agent.serves(lambda _: True))
+            began = utc_now()
+
+            async def is_at(minutes: float, since: float | None, beyond_mib: int) -> None:
+                """Let it be so late; since when the slice has so much more than its cap."""
+                then = began + timedelta(minutes=minutes)
+                agent.says[lease["slice_id"]] = a_report(
+                    lease["slice_id"],
+                    active=True,
+                    since=began,
+                    state=SliceState.RESIDENT,
+                    memory_mib=lease["memory_mib"] + beyond_mib,
+                    over_cap=since is not None,
+                    over_cap_since=None if since is None else began + timedelta(minutes=since),
+                )
+                await agent.report()
+                world.service.outbox._now = world.service.over_caps._now = lambda: then
+                await world.service.over_caps.look()
+
+            await is_at(0, 0, 2048)
+            await until(lambda: len(mail.taken) == 1)
+            await is_at(1, None, 0)
+            await is_at(3, 3, 2048)
+            (notice,) = world.service.over_caps.told_to("ada")
+            assert notice.made_at == began + timedelta(minutes=3)
+            await is_at(6, 3, 2048)
+            await until(lambda: len(mail.taken) == 2)
 
 
 async def test_a_receiver_that_hangs_holds_nothing_else(tmp_path: Path, hub: FakeHub) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sublet_hub.delivery import outbox as module
 from sublet_hub.delivery.notice import Notice
 from sublet_hub.delivery.outbox import MOST_TRIES, Outbox
-from sublet_hub.delivery.own_doings import MOST_OF_OWNER, NOT_AGAIN_WITHIN
+from sublet_hub.delivery.own_doings import MOST_OF_ONE, MOST_OF_OWNER, NOT_AGAIN_WITHIN
 from sublet_hub.delivery.sender import Channel, Outcomes
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.deliveries import Delivery, DeliveryStore
@@ -183,7 +183,9 @@ async def test_one_owner_who_makes_many_notices_takes_no_room_of_others(
     for i in range(3 * MOST_OF_OWNER):
         made_at = NOW + i * NOT_AGAIN_WITHIN
         post.now = made_at
-        post.outbox.take([replace(OVER_CAP, made_at=made_at, until=made_at + timedelta(days=1))])
+        until, slice_id = made_at + timedelta(days=1), f"over-cap-s{i}"
+        made = replace(OVER_CAP, notice_id=slice_id, made_at=made_at, until=until)
+        post.outbox.take([made])
         await post.send()
     others = [*over_caps(2, "zoe"), TO_ADA]
     post.outbox.take(others)
@@ -231,6 +233,42 @@ async def test_the_same_again_soon_waits_and_goes_out_if_it_is_told_still(post: 
     await post.send()
     assert post.mail.sent == [told[0].delivery_id, told[-1].delivery_id]
     assert post.outbox.given_up == 0
+
+
+async def test_the_same_again_soon_goes_out_before_it_is_too_late_to_do_something(
+    post: Post,
+) -> None:
+    """A program that is over its cap, within it, and over it again is ended by the second time."""
+    post.outbox.take([replace(OVER_CAP, ends_at=NOW + timedelta(minutes=5))])
+    await post.send()
+    post.now = NOW + timedelta(minutes=3)
+    again = replace(OVER_CAP, made_at=post.now, ends_at=NOW + timedelta(minutes=8))
+    for minutes, sent in ((0, 0), (2, 0), (0.5, 1)):
+        post.now += timedelta(minutes=minutes)
+        post.outbox.take([again])
+        assert await post.send() == sent
+
+
+async def test_what_was_told_by_a_clock_that_was_ahead_keeps_nothing_back(post: Post) -> None:
+    post.now = NOW + timedelta(days=1)
+    post.outbox.take([replace(OVER_CAP, made_at=post.now)])
+    await post.send()
+    post.now = NOW
+    post.outbox.take([OVER_CAP])
+    assert await post.send() == 1
+
+
+async def test_what_is_told_of_one_thing_again_and_again_takes_no_room_of_the_owners_others(
+    post: Post,
+) -> None:
+    for i in range(2 * MOST_OF_OWNER):
+        post.now = NOW + i * NOT_AGAIN_WITHIN
+        post.outbox.take([replace(OVER_CAP, made_at=post.now, until=post.now + timedelta(days=1))])
+        await post.send()
+    assert len(post.mail.sent) == MOST_OF_ONE
+    assert post.outbox.given_up == 2 * MOST_OF_OWNER - MOST_OF_ONE
+    post.outbox.take([replace(OVER_CAP, notice_id="idle-s2", until=post.now + timedelta(days=1))])
+    assert await post.send() == 1
 
 
 async def test_to_another_and_of_another_the_same_goes_out_at_once(post: Post) -> None:

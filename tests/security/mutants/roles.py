@@ -100,8 +100,8 @@ MUTANTS: Final = (
         12,
         "one owner's notices take the room of all others'",
         "hub_ext/sublet_hub/delivery/own_doings.py",
-        "            if counts[receiver] >= MOST_OF_OWNER:\n",
-        "            if False:\n",
+        "counts[receiver] >= MOST_OF_OWNER or",
+        "",
         (_ONE_OWNER,),
     ),
     Mutant(

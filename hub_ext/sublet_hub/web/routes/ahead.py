@@ -18,6 +18,8 @@ from sublet_quota.wire.api import Share, SliceInfo
 from sublet_quota.wire.budget import BudgetInfo
 
 from sublet_hub.ledger.records import SliceRecord
+from sublet_hub.slices.idle_servers import idle_notice_id
+from sublet_hub.slices.over_caps import over_cap_notice_id
 from sublet_hub.web.routes.context import ServiceParts
 from sublet_hub.web.routes.told import budget_notice_id
 from sublet_hub.web.views.ranks import as_before_until
@@ -65,7 +67,9 @@ def _over_caps(service: ServiceParts, owner: UserName) -> Iterator[AheadInfo]:
             has=format_memory(notice.use.held_mib),
             may_have=format_memory(notice.use.cap_mib),
         )
-        yield _told(facts, f"over-cap-{slice_id}", notice.ends_at, near=True, slice_id=slice_id)
+        yield _told(
+            facts, over_cap_notice_id(slice_id), notice.ends_at, near=True, slice_id=slice_id
+        )
 
 
 def _idle_ends(slices: Iterable[SliceInfo], now: datetime) -> Iterator[AheadInfo]:
@@ -82,7 +86,7 @@ def _idle_ends(slices: Iterable[SliceInfo], now: datetime) -> Iterator[AheadInfo
         )
         yield _told(
             facts,
-            f"idle-{each.lease.slice_id}",
+            idle_notice_id(each.lease.slice_id),
             end.ends_at,
             near=end.warned_at is not None,
             slice_id=each.lease.slice_id,

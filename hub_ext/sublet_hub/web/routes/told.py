@@ -1,6 +1,7 @@
 """What one owner is told: what ends their servers and jobs, their budgets, and what admins say."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from hashlib import sha256
 
 from sublet_quota.document.lookups.group_budgets import has_budgets
@@ -8,6 +9,8 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.names.ids import UserName
 from sublet_quota.wire.announcements import ShownAnnouncement
 
+from sublet_hub.slices.idle_servers import idle_notice_id
+from sublet_hub.slices.over_caps import over_cap_notice_id
 from sublet_hub.usage.budgets.telling import BudgetNote
 from sublet_hub.web.routes.announcements import shown_announcement
 from sublet_hub.web.routes.context import ServiceParts
@@ -35,6 +38,15 @@ def told_of_ends(service: ServiceParts, owner: UserName) -> tuple[ShownAnnouncem
         *service.over_caps.told_to(owner),
         *service.idle_servers.told_to(owner),
     )
+
+
+def announced_ends(service: ServiceParts) -> Mapping[str, datetime]:
+    """Return when that happens of which owners are warned, by the ids of what they are told."""
+    over_caps, idle = service.over_caps.announced_ends(), service.idle_servers.announced_ends()
+    return {
+        **{over_cap_notice_id(name): at for name, at in over_caps.items()},
+        **{idle_notice_id(name): at for name, at in idle.items()},
+    }
 
 
 def paying_groups(
