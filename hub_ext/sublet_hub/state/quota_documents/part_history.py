@@ -84,6 +84,7 @@ class PartHistories:
         told: list[PartRevision] = []
         left = _Left()
         after: _Read | None = None
+        others = _Others(self._quota, groups)
         for place, about in enumerate(listed):
             change = self._found.get((about.revision, groups))
             if change is None:
@@ -94,7 +95,8 @@ class PartHistories:
                 change = await asyncio.to_thread(_change, before, after, groups)
                 self._keep(about.revision, groups, change)
                 after = before
-            if self._is_told(change, groups):
+            # Whether there is something to tell, and nothing in it is another's by now.
+            if change.keys_changed and change.known.isdisjoint(others.now()):
                 told.append(PartRevision(about, change.keys_changed, change.is_alone))
             if not change.goes_on:
                 break
@@ -113,12 +115,6 @@ class PartHistories:
             message = f"what revision {revision} said cannot be told: other groups were in it"
             raise NotFoundError(message)
         return PartTexts(told, text=texts[0], text_before=texts[1])
-
-    def _is_told(self, change: _Change, groups: Groups) -> bool:
-        """Whether there is something to tell, and nothing in it is another's by now."""
-        now = self._quota.document
-        others = now.all_groups.keys() - with_all_below(now, groups)
-        return bool(change.keys_changed) and change.known.isdisjoint(others)
 
     async def _pair(self, revision: int, after: "_Read | None") -> tuple["_Read", "_Read | None"]:
         written, before = await self._quota.written(revision)
@@ -139,6 +135,25 @@ class _Read:
     revision: int
     size: int
     document: QuotaDocument | None
+
+
+class _Others:
+    """The groups of the document in force that are neither some groups nor below these.
+
+    Looked for once a document: of thousands of groups, for each of many revisions it takes seconds.
+    """
+
+    def __init__(self, quota: QuotaSource, groups: Groups) -> None:
+        self._quota = quota
+        self._groups = groups
+        self._found: tuple[QuotaDocument, frozenset[GroupName]] | None = None
+
+    def now(self) -> frozenset[GroupName]:
+        """Return those of this moment."""
+        document = self._quota.document
+        if self._found is None or self._found[0] is not document:
+            self._found = document, _beside(document, self._groups)
+        return self._found[1]
 
 
 class _Left:
@@ -191,11 +206,15 @@ def _are_same(one: QuotaDocument, other: QuotaDocument, groups: Iterable[GroupNa
     )
 
 
+def _beside(document: QuotaDocument, groups: Groups) -> frozenset[GroupName]:
+    return frozenset(document.all_groups.keys() - with_all_below(document, groups))
+
+
 def _part_texts(
     written: Iterable[WrittenRevision], groups: Groups, now: QuotaDocument
 ) -> tuple[str, ...] | None:
     """Return a part as revisions say it; ``None`` where that is not theirs to see."""
-    others = now.all_groups.keys() - with_all_below(now, groups)
+    others = _beside(now, groups)
     texts = []
     for each in written:
         try:
