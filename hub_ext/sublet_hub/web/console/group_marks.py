@@ -24,7 +24,8 @@ Groups = tuple[GroupName, ...]
 class _Part:
     """What is theirs of a document, and its number."""
 
-    document: QuotaDocument
+    seen_in: int
+    """In which of the documents that came in force it was looked at last: that itself is large."""
     values: tuple[GroupQuota, ...]
     """Each of their groups, with all below it."""
     lists: OwnParts
@@ -36,6 +37,7 @@ class GroupMarks:
 
     def __init__(self) -> None:
         self._document: QuotaDocument | None = None
+        self._documents = 0
         self._administered: OrderedDict[GroupClaims, Groups] = OrderedDict()
         self._parts: OrderedDict[Groups, _Part] = OrderedDict()
         self._last = 0
@@ -51,7 +53,7 @@ class GroupMarks:
         if not groups:
             return None
         before = self._parts.get(groups)
-        if before is None or before.document is not document:
+        if before is None or before.seen_in != self._documents:
             self._parts[groups] = self._looked_at(document, groups, before)
             _bound(self._parts)
         self._parts.move_to_end(groups)
@@ -60,6 +62,7 @@ class GroupMarks:
     def _groups(self, document: QuotaDocument, claims: GroupClaims) -> Groups:
         if document is not self._document:
             self._document = document
+            self._documents += 1
             self._administered.clear()
         found = self._administered.get(claims)
         if found is None:
@@ -72,9 +75,9 @@ class GroupMarks:
         values = tuple(document.all_groups[name] for name in groups)
         lists = own_parts(document, groups)
         if before is not None and (before.values, before.lists) == (values, lists):
-            return _Part(document, values, lists, before.number)
+            return _Part(self._documents, values, lists, before.number)
         self._last += 1
-        return _Part(document, values, lists, self._last)
+        return _Part(self._documents, values, lists, self._last)
 
 
 def _bound(kept: OrderedDict[GroupClaims, Groups] | OrderedDict[Groups, _Part]) -> None:

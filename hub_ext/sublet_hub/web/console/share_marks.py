@@ -23,7 +23,8 @@ _Key = tuple[str | None, tuple[str, ...]]
 class _Said:
     """What a document says of those who have the same groups, and its number."""
 
-    document: QuotaDocument
+    seen_in: int
+    """In which of the documents that came in force it was looked at last: that itself is large."""
     values: tuple[Any, ...]
     number: int
 
@@ -34,13 +35,18 @@ class ShareMarks:
     def __init__(self) -> None:
         self._said: OrderedDict[_Key, _Said] = OrderedDict()
         self._last = 0
+        self._document: QuotaDocument | None = None
+        self._documents = 0
 
     def mark(self, document: QuotaDocument, owner: str, hub_groups: tuple[str, ...]) -> int:
         """Return the number of what a document, as it was written, says of somebody."""
+        if document is not self._document:
+            self._document = document
+            self._documents += 1
         is_named = bool(document.exceptions_for(owner))
         key = (owner if is_named else None, tuple(sorted(hub_groups)))
         known = self._said.get(key)
-        if known is None or known.document is not document:
+        if known is None or known.seen_in != self._documents:
             known = self._said[key] = self._looked_at(document, owner, key, known)
             while len(self._said) > _MOST_KEPT:
                 self._said.popitem(last=False)
@@ -52,9 +58,9 @@ class ShareMarks:
     ) -> _Said:
         values = _said_of(document, owner, key[1])
         if before is not None and before.values == values:
-            return _Said(document, values, before.number)
+            return _Said(self._documents, values, before.number)
         self._last += 1
-        return _Said(document, values, self._last)
+        return _Said(self._documents, values, self._last)
 
 
 def _said_of(document: QuotaDocument, owner: str, hub_groups: tuple[str, ...]) -> tuple[Any, ...]:
