@@ -49,6 +49,9 @@ class SharesNotNeeded:
     def most_milli(self, _served):
         return None
 
+    def foreign_percent(self, _served):
+        return None
+
 
 @dataclass
 class OneGpu:
