@@ -242,6 +242,9 @@ def _take(
         # All are at their caps: who has no more than its own runs freely.
         due, opened = dues(ordered), []
     weighed = {e.slice_id: due[e.slice_id] * _correction(e, past) for e in ordered}
+    if not any(weighed.values()):
+        # All is due to those beside: what these leave is divided by weight.
+        weighed = {e.slice_id: Fraction(e.weight) for e in ordered}
     total, whole = sum(weighed.values()), Fraction(1) if opened else sum(due.values())
     if whole < 1:
         # All are at their caps: what is left is nobody's. Alone, who needs all of it runs freely.

@@ -193,6 +193,33 @@ def test_whoever_stops_for_the_second_time_has_an_open_turn_when_it_is_back() ->
     assert past.round.opened_ones == {"b"}
 
 
+def test_whoever_is_due_nothing_beside_one_with_an_open_turn_has_what_that_one_leaves() -> None:
+    owner, job = of("a", 1000, 0.5), ComputingSlice(SliceId("j"), 1, 0.5, is_job=True)
+    stopped = replace(owner, used=0.0, runs_a_cell=False)
+    past = PastCompute()
+    for second in (0, 10):
+        past = decide_turns(use(owner, job, at=NOON + second * SECOND), past).past
+        alone = use(stopped, replace(job, used=1.0), at=NOON + (second + 2) * SECOND)
+        past = decide_turns(alone, past).past
+    assert past.round.opened_ones == {"a"}
+    assert past.round.parts == {SliceId("j"): 1.0}
+
+
+@pytest.mark.parametrize("beside", [0.0, 0.5], ids=["an unpausable one", "a foreign one"])
+def test_a_cell_that_computes_no_longer_holds_nobody_up_where_others_fill_the_card(
+    beside: float,
+) -> None:
+    unpausable = () if beside else (of("u", 1, 0.5, CANNOT),)
+    past = turning(*UNEQUAL, *unpausable).past
+    for second in range(2, 5):
+        seen = use(of("a", 750, 0.0), of("b", 250, 0.13), at=NOON + second * SECOND)
+        rest = [replace(each, used=0.87) for each in unpausable]
+        seen = replace(seen, slices=(*seen.slices, *rest), foreign=0.87 if beside else 0.0)
+        past = decide_turns(seen, past).past
+    assert past.round is None
+    assert past.rests.keys() == {"a"}
+
+
 def test_of_those_beside_who_gets_less_the_one_that_cannot_be_paused_is_told_of() -> None:
     seen = use(of("a", 500, 0.4), of("b", 250, 0.1), of("u", 250, 0.5, CANNOT))
     decided = decide_turns(seen, PastCompute(rests=RESTING))
