@@ -47,7 +47,7 @@ from sublet_quota.compute.open_turns import (
 )
 from sublet_quota.compute.past import ComputeDecision, PastCompute
 from sublet_quota.compute.rests import longer_rest, rest_of
-from sublet_quota.compute.turns import Round, fits_a_period, least_idle, make_round
+from sublet_quota.compute.turns import Round, fits_a_period, least_idle, make_round, room_beside
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.share_kept import ShareKept
 
@@ -124,6 +124,7 @@ def _share(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
     computing = [each for each in use if computes(each)]
     candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
     opened = who_opens(candidates, (), who_may_open(use, past.rests, _ids(candidates)))
+    opened = opened[: room_beside(len(candidates), period)]
     if not who_gets_less([*candidates, *opened]) & _ids(candidates):
         return None
     corrections = first_corrections(candidates, (), opened)
@@ -162,7 +163,7 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
     closed = [*filling, *joining]
     left = taken.who - stay
     freely = who_may_open(use, past.rests, stay | left)
-    new = who_opens(closed, opened, freely)
+    new = who_opens(closed, opened, freely)[: room_beside(len(closed) + len(opened), period)]
     if not left and not joining and not new and not again:
         return _correct(use, past, taken, filling, opened, period)
     corrections = {w: c for w, c in past.corrections.items() if w in _ids(opened)}
@@ -273,7 +274,8 @@ def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
     taken = past.round or Round(())
 
     def kept(each: ComputingSlice) -> ShareKept:
-        if each.slice_id in taken.who:
+        # Who keeps an open turn for a while though it computes no longer needs none.
+        if each.slice_id in taken.closed_ones or (each.slice_id in taken.who and computes(each)):
             return past.proofs.kept(each.slice_id, use.now)
         if not may_need_turns(each, use):
             return ShareKept.NOT_NEEDED

@@ -178,6 +178,11 @@ def fits_a_period(slices: int, period: timedelta) -> bool:
     return slices * SHORTEST <= period
 
 
+def room_beside(slices: int, period: timedelta) -> int:
+    """Return how many more fit into a period than so many slices."""
+    return max(0, period // SHORTEST - slices)
+
+
 def least_idle(period: timedelta) -> Fraction:
     """Return the least part of the time that can be nobody's."""
     return Fraction(SHORTEST / period) / (RAREST - 1)

@@ -173,6 +173,27 @@ def test_who_computes_no_longer_keeps_its_open_turn_for_some_seconds() -> None:
     assert had_it == [True] * 10 + [False] * 7
 
 
+def test_no_share_is_needed_by_who_keeps_an_open_turn_and_computes_no_longer() -> None:
+    past = opened(of("a", 750, 0.75), of("b", 250, 0.25))
+    idle = of("a", 750, 1.0), replace(of("b", 250, 0.0), runs_a_cell=False)
+    for second in range(4, 12):
+        decided = decide_turns(use(*idle, at=NOON + second * SECOND), past)
+        assert decided.round.opened_ones == {"b"}
+        assert decided.kept[SliceId("b")] is ShareKept.NOT_NEEDED
+        past = decided.past
+
+
+def test_who_has_no_room_for_an_open_turn_runs_freely_and_ends_nobody_elses() -> None:
+    closed = [of(f"c{i:02}", 10 + i, 0.03) for i in range(19)]
+    beside = [of(name, 10, 0.2) for name in ("x", "y")]
+    rests = {each.slice_id: Rest(NOON + 60 * SECOND, FIRST_REST) for each in beside}
+    past = decide_turns(use(*closed, *beside), PastCompute(rests=rests)).past
+    for second in (2, 4, 6):
+        assert len(past.round.closed_ones) == 19
+        assert past.round.opened_ones == {"x"}
+        past = decide_turns(use(*closed, *beside, at=NOON + second * SECOND), past).past
+
+
 def test_without_anybody_who_fills_turns_nobody_has_an_open_one() -> None:
     past = opened(of("a", 750, 0.75), of("b", 250, 0.25))
     for second in (3, 4, 5, 6):
