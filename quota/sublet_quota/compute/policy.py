@@ -112,7 +112,7 @@ def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
         return shared
     beyond = [each for each in use if is_beyond_its_cap(each)]
     if beyond:
-        return _take(use, past, beyond, period)
+        return _hold_to_caps(use, past, beyond, period)
     why = _why_not_helped(computing, past, use.now)
     return _all_run(use, past, ShareKept.NOT_NEEDED, dict.fromkeys(who_gets_less(computing), why))
 
@@ -125,6 +125,9 @@ def _share(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
     candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
     opened = who_opens(candidates, (), who_may_open(use, past.rests, _ids(candidates)))
     opened = opened[: room_beside(len(candidates), period)]
+    if sum(dues([*candidates, *opened]).values()) < 1:
+        # All would be at their caps: whoever has more is held to that, and no share needs it.
+        opened = []
     if not who_gets_less([*candidates, *opened]) & _ids(candidates):
         return None
     corrections = first_corrections(candidates, (), opened)
@@ -194,7 +197,26 @@ def _keep_caps(
         if were_taken(use):
             before = corrections.get(each.slice_id, Fraction(1))
             corrections[each.slice_id] = corrected_for_cap(before, each)
-    return _take(use, replace(past, corrections=corrections), capped, period)
+    return _hold_to_caps(use, replace(past, corrections=corrections), capped, period)
+
+
+def _hold_to_caps(
+    use: CardUse, past: PastCompute, capped: Sequence[ComputingSlice], period: timedelta
+) -> ComputeDecision:
+    """Take turns by which nobody of these has more than its cap.
+
+    Where these come to all of the card, nobody's time is left to hold anybody by: who does not fill
+    turns, and has more, has an open one beside the others.
+    """
+    filling = [each for each in capped if _may_take_turns(each, past, use.now)]
+    others = [each for each in capped if each not in filling]
+    if not filling or sum(dues(capped).values()) < 1:
+        return _take(use, past, capped, period)
+    opened = who_opens(filling, (), [each for each in others if computes(each)])
+    if sum(dues([*filling, *opened]).values()) < 1:
+        return _take(use, past, [*filling, *opened], period)
+    corrections = first_corrections(filling, (), opened)
+    return _take(use, replace(past, corrections=corrections), filling, period, opened)
 
 
 def _correct(  # noqa: PLR0913, PLR0917 (those who take turns, and who has open ones)
