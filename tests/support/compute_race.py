@@ -15,6 +15,7 @@ from sublet_agent.simulated.machine.speeds import Speeds
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
 from sublet_quota.compute.past import ComputeDecision, PastCompute
 from sublet_quota.compute.policy import decide_turns
+from sublet_quota.compute.turns import Round, turns_between
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import Rank
 
@@ -96,6 +97,7 @@ class ComputeRace:
         self.turns_s = 0.0
         self.times = TurnTimes()
         self._period = 0
+        self._before: Round | None = None
         self._sampled_s = 0.0
 
     @property
@@ -111,6 +113,7 @@ class ComputeRace:
                 self._sample()
             if self.past.round is None:
                 self._release(set())
+                self._before = None
                 self._pass(min(SAMPLE_S, until - self.now_s))
             else:
                 self._one_period()
@@ -164,7 +167,8 @@ class ComputeRace:
         taken = self.past.round
         assert taken is not None
         everybody = {_index(who) for who in taken.who}
-        for turn in taken.period(self._period):
+        between = turns_between(self._before or taken, taken)
+        for turn in (*between, *taken.period(self._period)):
             began_s, lasts_s = self.now_s, self.times.lasts_s(turn)
             runs = {_index(who) for who in turn.runs}
             self._switch(everybody, runs)
@@ -174,6 +178,7 @@ class ComputeRace:
             self.times.note(past, turn.lasts.total_seconds(), taken)
             self.turns_s += self.now_s - began_s
         self._period += 1
+        self._before = taken
 
     def _switch(self, everybody: set[int], runs: set[int]) -> None:
         self._release(everybody - runs)

@@ -10,12 +10,12 @@ again that they go on; where that does not come, everybody runs. What else keeps
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
-from sublet_quota.compute.turns import Round
+from sublet_quota.compute.turns import Round, Turn, turns_between
 from sublet_quota.names.ids import GpuId, SliceId
 
 from sublet_agent.devices.interface import NotSupportedError, StandsStillError
@@ -143,11 +143,12 @@ class ComputeTurns:
             return until_s is not None and self._monotonic() < until_s
 
     def _run(self) -> None:
-        number = 0
+        number, before = 0, None
         try:
             while (taken := self._current()) is not None:
-                self._one_period(taken, number)
-                number += 1
+                between = turns_between(before or taken.round, taken.round)
+                self._take_all(taken, (*between, *taken.round.period(number)))
+                number, before = number + 1, taken.round
         except Exception:
             log.exception("GPU %s: turns of computing failed; all run", self._gpu_id)
         finally:
@@ -162,8 +163,8 @@ class ComputeTurns:
             late = self._monotonic() - self._renewed_s > LEASE.total_seconds()
             return None if late or self._ending.is_set() else self._taken
 
-    def _one_period(self, taken: TakenTurns, number: int) -> None:
-        for turn in taken.round.period(number):
+    def _take_all(self, taken: TakenTurns, turns: Iterable[Turn]) -> None:
+        for turn in turns:
             began_s, lasts_s = self._monotonic(), self._times.lasts_s(turn)
             self._switching_since_s = began_s
             is_alone = self._switch(taken, turn.runs)

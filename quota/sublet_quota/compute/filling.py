@@ -15,6 +15,8 @@ from sublet_quota.reasons.share_kept import ShareKept
 
 FILLS: Final = 0.96
 """Who uses so much of its own turns, but for a switch each, fills them."""
+USES: Final = 0.5
+"""Whoever uses less of what its turns left to it holds others up, also where nothing is lost."""
 SWITCH: Final = timedelta(milliseconds=1)
 """What of a turn may go by before its slice computes."""
 
@@ -32,7 +34,8 @@ def fills(each: ComputingSlice, granted: float) -> bool:
 def nothing_is_left(use: CardUse, taken: Round) -> bool:
     """Whether nobody's turns cost anything: others run beside them, and the card is full.
 
-    Those have more beside one program than beside another, so that nobody can be judged alone.
+    Those have more beside one program than beside another, so that nobody can be judged alone, but
+    for whom hardly uses its turns.
     """
     runs_beside = use.foreign >= COMPUTES or any(
         computes(each) and each.slice_id not in taken.closed_ones for each in use
@@ -94,7 +97,7 @@ def who_fills(
                 rests.pop(each.slice_id, None)
             continue
         since = past.short_since.get(each.slice_id, use.now)
-        if all_fill:
+        if all_fill and used(each) >= USES * granted[each.slice_id]:
             filling.append(each)
         elif use.now - since >= SURE_AFTER:
             rest, why = past.rests.get(each.slice_id), ShareKept.WAITS_FOR_PROGRAM

@@ -47,7 +47,7 @@ from sublet_quota.compute.open_turns import (
 )
 from sublet_quota.compute.past import ComputeDecision, PastCompute
 from sublet_quota.compute.rests import longer_rest, rest_of
-from sublet_quota.compute.turns import Round, fits_a_period, least_idle, make_round
+from sublet_quota.compute.turns import Round, fits_a_period, least_idle, make_round, room_beside
 from sublet_quota.names.ids import SliceId
 from sublet_quota.reasons.share_kept import ShareKept
 
@@ -112,7 +112,7 @@ def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
         return shared
     beyond = [each for each in use if is_beyond_its_cap(each)]
     if beyond:
-        return _take(use, past, beyond, period)
+        return _hold_to_caps(use, past, beyond, period)
     why = _why_not_helped(computing, past, use.now)
     return _all_run(use, past, ShareKept.NOT_NEEDED, dict.fromkeys(who_gets_less(computing), why))
 
@@ -124,6 +124,10 @@ def _share(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
     computing = [each for each in use if computes(each)]
     candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
     opened = who_opens(candidates, (), who_may_open(use, past.rests, _ids(candidates)))
+    opened = opened[: room_beside(len(candidates), period)]
+    if sum(dues([*candidates, *opened]).values()) < 1:
+        # All would be at their caps: whoever has more is held to that, and no share needs it.
+        opened = []
     if not who_gets_less([*candidates, *opened]) & _ids(candidates):
         return None
     corrections = first_corrections(candidates, (), opened)
@@ -162,7 +166,7 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
     closed = [*filling, *joining]
     left = taken.who - stay
     freely = who_may_open(use, past.rests, stay | left)
-    new = who_opens(closed, opened, freely)
+    new = who_opens(closed, opened, freely)[: room_beside(len(closed) + len(opened), period)]
     if not left and not joining and not new and not again:
         return _correct(use, past, taken, filling, opened, period)
     corrections = {w: c for w, c in past.corrections.items() if w in _ids(opened)}
@@ -193,7 +197,26 @@ def _keep_caps(
         if were_taken(use):
             before = corrections.get(each.slice_id, Fraction(1))
             corrections[each.slice_id] = corrected_for_cap(before, each)
-    return _take(use, replace(past, corrections=corrections), capped, period)
+    return _hold_to_caps(use, replace(past, corrections=corrections), capped, period)
+
+
+def _hold_to_caps(
+    use: CardUse, past: PastCompute, capped: Sequence[ComputingSlice], period: timedelta
+) -> ComputeDecision:
+    """Take turns by which nobody of these has more than its cap.
+
+    Where these come to all of the card, nobody's time is left to hold anybody by: who does not fill
+    turns, and has more, has an open one beside the others.
+    """
+    filling = [each for each in capped if _may_take_turns(each, past, use.now)]
+    others = [each for each in capped if each not in filling]
+    if not filling or sum(dues(capped).values()) < 1:
+        return _take(use, past, capped, period)
+    opened = who_opens(filling, (), [each for each in others if computes(each)])
+    if sum(dues([*filling, *opened]).values()) < 1:
+        return _take(use, past, [*filling, *opened], period)
+    corrections = first_corrections(filling, (), opened)
+    return _take(use, replace(past, corrections=corrections), filling, period, opened)
 
 
 def _correct(  # noqa: PLR0913, PLR0917 (those who take turns, and who has open ones)
@@ -242,6 +265,9 @@ def _take(
         # All are at their caps: who has no more than its own runs freely.
         due, opened = dues(ordered), []
     weighed = {e.slice_id: due[e.slice_id] * _correction(e, past) for e in ordered}
+    if not any(weighed.values()):
+        # All is due to those beside: what these leave is divided by weight.
+        weighed = {e.slice_id: Fraction(e.weight) for e in ordered}
     total, whole = sum(weighed.values()), Fraction(1) if opened else sum(due.values())
     if whole < 1:
         # All are at their caps: what is left is nobody's. Alone, who needs all of it runs freely.
@@ -270,7 +296,8 @@ def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
     taken = past.round or Round(())
 
     def kept(each: ComputingSlice) -> ShareKept:
-        if each.slice_id in taken.who:
+        # Who keeps an open turn for a while though it computes no longer needs none.
+        if each.slice_id in taken.closed_ones or (each.slice_id in taken.who and computes(each)):
             return past.proofs.kept(each.slice_id, use.now)
         if not may_need_turns(each, use):
             return ShareKept.NOT_NEEDED

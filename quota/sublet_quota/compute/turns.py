@@ -5,7 +5,8 @@ would be shorter than a switch is worth some periods have more, and are longer, 
 
 A turn that would be shorter than a switch is worth comes in each second, fourth, eighth or
 sixteenth period only, and is longer then; but in every one where somebody waits for a cell. So a
-cell waits one period at most, and nobody longer than ``RAREST`` periods, also where turns change.
+cell waits one period at most, and nobody longer than ``RAREST`` periods, also where turns change:
+where others take them, or in another order, all run for a moment in between.
 
 Who has an open turn runs beside the others for a stretch of each period, whosever turn it is, and
 is paused in the rest of it. A short one is rarer, and a cell waits one period at most, too. Such
@@ -92,6 +93,12 @@ class Round:
         return frozenset(place.slice_id for place in self.opened)
 
     @property
+    def order(self) -> tuple[tuple[SliceId, ...], tuple[SliceId, ...]]:
+        """Who comes after whom, of those that take turns one after another and of the others."""
+        closed = tuple(place.slice_id for place in self.places)
+        return closed, tuple(place.slice_id for place in self.opened)
+
+    @property
     def parts(self) -> dict[SliceId, float]:
         """The part of the time that is each one's turn, of those who take no open ones."""
         each = {place.slice_id: place.lasts / place.every for place in self.places}
@@ -155,9 +162,25 @@ def _opened(turns: Sequence[Turn], stretches: Sequence[_Stretch]) -> tuple[Turn,
     return tuple(cut_turns)
 
 
+def turns_between(before: Round, after: Round) -> tuple[Turn, ...]:
+    """Return the turns that are taken from the last period of one round to the first of another.
+
+    Where others take them, a turn may come late in its period that came early in the one before:
+    so that nobody waits for both, all run meanwhile.
+    """
+    if before.order == after.order:
+        return ()
+    return (Turn(None, SHORTEST, after.who),)
+
+
 def fits_a_period(slices: int, period: timedelta) -> bool:
     """Whether so many slices may each have a turn in one period."""
     return slices * SHORTEST <= period
+
+
+def room_beside(slices: int, period: timedelta) -> int:
+    """Return how many more fit into a period than so many slices."""
+    return max(0, period // SHORTEST - slices)
 
 
 def least_idle(period: timedelta) -> Fraction:

@@ -84,6 +84,29 @@ def test_an_open_turn_counts_for_who_runs_beside_and_for_who_has_the_turn(bench,
     assert turns.times.had_s(0.0, 1.0).keys() == {"a", "b"}
 
 
+def test_all_run_for_a_moment_where_others_take_turns_so_that_nobody_waits_for_two_periods(
+    bench, turns
+):
+    one, two, three = (bench.process(name, pid, 10) for pid, name in enumerate("abc", 1))
+    turns.take(taken_by(one, two))
+    until(lambda: len(bench.device.calls) > 10)
+    seen = len(bench.device.calls)
+    turns.take(taken_by(three, two, one))
+    until(lambda: ("pause", 3) in bench.device.calls)
+    turns.stop()
+    paused = {pid for pid in (1, 2) if _is_paused_after(bench.device.calls[:seen], pid)}
+    at_once = []
+    for name, pid in bench.device.calls[seen : bench.device.calls.index(("pause", 3))]:
+        paused = paused | {pid} if name == "pause" else paused - {pid}
+        at_once.append(len(paused))
+    # Then each has its turn, and the last one is paused after the next one runs.
+    assert at_once[-4:] == [0, 1, 2, 1]
+
+
+def _is_paused_after(calls, pid):
+    return [name for name, of in calls if of == pid][-1:] == ["pause"]
+
+
 def test_the_journal_does_not_grow_with_each_turn_and_says_who_may_stand_still(bench, turns):
     one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
     journal = bench.folder / "journal.jsonl"

@@ -241,6 +241,25 @@ def test_nobody_has_more_in_company_than_alone_and_shares_are_kept(
         assert each == pytest.approx(part * SETTLED_S, rel=0.06)
 
 
+def test_caps_that_fill_the_card_are_kept_beside_one_that_does_not_fill_its_turns() -> None:
+    short = Racer(Program(0.001, part=0.85), 100, most_milli=500)
+    race = ComputeRace([short, Racer(SMALL_KERNELS, 50, most_milli=500)])
+    race.run(SETTLED_S)
+    before = len(race.decisions)
+    done = race.run(SETTLED_S)
+    assert done == pytest.approx([0.5 * SETTLED_S] * 2, rel=0.05)
+    assert len({decision.round.order for decision in race.decisions[before:]}) == 1
+
+
+def test_who_fills_its_turns_is_not_held_to_a_cap_while_others_take_its_share() -> None:
+    several = [(GREEDY, 500), (Program(0.0003, part=0.2), 50), (GREEDY, 125), (SMALL_KERNELS, 50)]
+    race = ComputeRace([Racer(program, share, most_milli=250) for program, share in several])
+    race.run(3 * SETTLED_S)
+    done = race.run(SETTLED_S)
+    assert done[3] / SETTLED_S > 0.05
+    assert race.decisions[-1].kept["s3"] is ShareKept.BY_TURNS
+
+
 def test_caps_that_nearly_fill_the_card_are_not_cut_for_the_sake_of_switches() -> None:
     race = ComputeRace([Racer(LARGE_PRODUCTS, share, most_milli=380) for share in (600, 100)])
     race.run(3 * SETTLED_S)

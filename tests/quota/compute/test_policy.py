@@ -173,6 +173,27 @@ def test_who_computes_no_longer_keeps_its_open_turn_for_some_seconds() -> None:
     assert had_it == [True] * 10 + [False] * 7
 
 
+def test_no_share_is_needed_by_who_keeps_an_open_turn_and_computes_no_longer() -> None:
+    past = opened(of("a", 750, 0.75), of("b", 250, 0.25))
+    idle = of("a", 750, 1.0), replace(of("b", 250, 0.0), runs_a_cell=False)
+    for second in range(4, 12):
+        decided = decide_turns(use(*idle, at=NOON + second * SECOND), past)
+        assert decided.round.opened_ones == {"b"}
+        assert decided.kept[SliceId("b")] is ShareKept.NOT_NEEDED
+        past = decided.past
+
+
+def test_who_has_no_room_for_an_open_turn_runs_freely_and_ends_nobody_elses() -> None:
+    closed = [of(f"c{i:02}", 10 + i, 0.03) for i in range(19)]
+    beside = [of(name, 10, 0.2) for name in ("x", "y")]
+    rests = {each.slice_id: Rest(NOON + 60 * SECOND, FIRST_REST) for each in beside}
+    past = decide_turns(use(*closed, *beside), PastCompute(rests=rests)).past
+    for second in (2, 4, 6):
+        assert len(past.round.closed_ones) == 19
+        assert past.round.opened_ones == {"x"}
+        past = decide_turns(use(*closed, *beside, at=NOON + second * SECOND), past).past
+
+
 def test_without_anybody_who_fills_turns_nobody_has_an_open_one() -> None:
     past = opened(of("a", 750, 0.75), of("b", 250, 0.25))
     for second in (3, 4, 5, 6):
@@ -191,6 +212,33 @@ def test_whoever_stops_for_the_second_time_has_an_open_turn_when_it_is_back() ->
         past = decide_turns(use(*stopped, at=NOON + (second + 2) * SECOND), begun.past).past
         assert (past.round is None) == (second == 0)
     assert past.round.opened_ones == {"b"}
+
+
+def test_whoever_is_due_nothing_beside_one_with_an_open_turn_has_what_that_one_leaves() -> None:
+    owner, job = of("a", 1000, 0.5), ComputingSlice(SliceId("j"), 1, 0.5, is_job=True)
+    stopped = replace(owner, used=0.0, runs_a_cell=False)
+    past = PastCompute()
+    for second in (0, 10):
+        past = decide_turns(use(owner, job, at=NOON + second * SECOND), past).past
+        alone = use(stopped, replace(job, used=1.0), at=NOON + (second + 2) * SECOND)
+        past = decide_turns(alone, past).past
+    assert past.round.opened_ones == {"a"}
+    assert past.round.parts == {SliceId("j"): 1.0}
+
+
+@pytest.mark.parametrize("beside", [0.0, 0.5], ids=["an unpausable one", "a foreign one"])
+def test_a_cell_that_computes_no_longer_holds_nobody_up_where_others_fill_the_card(
+    beside: float,
+) -> None:
+    unpausable = () if beside else (of("u", 1, 0.5, CANNOT),)
+    past = turning(*UNEQUAL, *unpausable).past
+    for second in range(2, 5):
+        seen = use(of("a", 750, 0.0), of("b", 250, 0.13), at=NOON + second * SECOND)
+        rest = [replace(each, used=0.87) for each in unpausable]
+        seen = replace(seen, slices=(*seen.slices, *rest), foreign=0.87 if beside else 0.0)
+        past = decide_turns(seen, past).past
+    assert past.round is None
+    assert past.rests.keys() == {"a"}
 
 
 def test_of_those_beside_who_gets_less_the_one_that_cannot_be_paused_is_told_of() -> None:

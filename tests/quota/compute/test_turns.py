@@ -4,10 +4,10 @@ from datetime import timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sublet_quota.compute.card_use import ComputingSlice
-from sublet_quota.compute.turns import RAREST, SHORTEST, Round, make_round
+from sublet_quota.compute.turns import RAREST, SHORTEST, Place, Round, make_round, turns_between
 from sublet_quota.names.ids import SliceId
 
 PERIOD = timedelta(milliseconds=100)
@@ -159,3 +159,48 @@ def test_a_cell_waits_one_period_at_most_for_its_open_turn(
             waited = timedelta(0) if runs else waited + turn.lasts
             longest = max(longest, waited)
         assert longest <= (PERIOD if cell else (RAREST + 1) * PERIOD) + MICROSECONDS
+
+
+ORDERS = st.permutations("abcd").flatmap(
+    lambda names: st.tuples(st.just(names), st.integers(1, 3), st.integers(2, 4))
+)
+
+
+def of_cells(order: tuple[list[str], int, int], lasts: list[int]) -> Round:
+    """The turns of some of four cells, of which some have open ones."""
+    names, closed, there = order
+    cells = [
+        ComputingSlice(SliceId(name), 100, 0.1, runs_a_cell=True) for name in names[: max(there, 2)]
+    ]
+    of_each = dict(zip((each.slice_id for each in cells), lasts, strict=False))
+    total = sum(of_each[each.slice_id] for each in cells[:closed])
+    part = {who: Fraction(min(lasts, total), total) for who, lasts in of_each.items()}
+    return make_round(cells[:closed], part, PERIOD, cells[closed:])
+
+
+@given(ORDERS, ORDERS, st.lists(st.integers(1, 100), min_size=8, max_size=8), st.integers(0, 40))
+def test_a_cell_waits_one_period_at_most_where_others_take_turns_than_before(
+    one: tuple[list[str], int, int],
+    other: tuple[list[str], int, int],
+    lasts: list[int],
+    number: int,
+) -> None:
+    before, after = of_cells(one, lasts[:4]), of_cells(other, lasts[4:])
+    assume(before.order != after.order)
+    turns = [
+        *((turn, before) for turn in before.period(number)),
+        *((turn, after) for turn in turns_between(before, after)),
+        *((turn, after) for turn in after.period(number + 1)),
+    ]
+    for who in before.who | after.who:
+        waited, longest = timedelta(0), timedelta(0)
+        for turn, taken in turns:
+            runs = who in turn.runs or who not in taken.who
+            waited = timedelta(0) if runs else waited + turn.lasts
+            longest = max(longest, waited)
+        assert longest <= PERIOD + MICROSECONDS
+
+
+def test_nothing_comes_between_turns_of_the_same_in_the_same_order() -> None:
+    one, longer = (Round((Place(SliceId("a"), n * SHORTEST),)) for n in (2, 3))
+    assert turns_between(one, longer) == ()

@@ -131,6 +131,27 @@ MUTANTS: Final = (
     ),
     Mutant(
         3,
+        "a cell waits for two periods where others take turns than before",
+        _ROUNDS,
+        "    return (Turn(None, SHORTEST, after.who),)\n",
+        "    return ()\n",
+        (
+            f"{_OF_ROUNDS}::test_a_cell_waits_one_period_at_most_where_others_take_turns_than_before",
+            f"{_OF_AGENT}::test_all_run_for_a_moment_where_others_take_turns_so_that_nobody_waits_for_two_periods",
+        ),
+    ),
+    Mutant(
+        3,
+        "who computes no longer holds others up beside what runs at all times",
+        _FILLING,
+        "if all_fill and used(each) >= USES * granted[each.slice_id]:",
+        "if all_fill:",
+        (
+            f"{_OF_POLICY}::test_a_cell_that_computes_no_longer_holds_nobody_up_where_others_fill_the_card",
+        ),
+    ),
+    Mutant(
+        3,
         "a share is said to be kept that one has who cannot be paused",
         _PROOFS,
         "        if others is not None:\n",
