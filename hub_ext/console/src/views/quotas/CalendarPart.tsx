@@ -7,6 +7,7 @@ import { Moment } from '../../controls/Moment';
 import { Tag } from '../../controls/Tag';
 import { useAnswer } from '../../model/answer';
 import { useConsole } from '../../model/console';
+import { useStore } from '../../model/store';
 import { setQuery, useQuery } from '../../shell/router';
 import { daysOf, monthBeside, monthName, monthOf, onDay, spanOf } from './month';
 import { showLine } from './parts';
@@ -17,7 +18,8 @@ export function CalendarPart(props: {
   group: string | null;
 }): React.JSX.Element {
   const { quota, group } = props;
-  const { trans, client } = useConsole();
+  const { trans, client, quotaTold } = useConsole();
+  const told = useStore(quotaTold);
   const name = useQuery().get('month');
   const month = useMemo(() => monthOf(name, new Date()), [name]);
   const days = useMemo(() => daysOf(month), [month]);
@@ -28,9 +30,9 @@ export function CalendarPart(props: {
       since: first.toISOString(),
       until: end.toISOString()
     });
-    // Another document is another question.
+    // Another document is another question; and what ends of the same one ends by time alone.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [client, days, quota, group]);
+  }, [client, days, quota, told, group]);
   const { value: calendar, problem } = useAnswer(ask);
   const show = (steps: number) => (): void => {
     const shown = steps === 0 ? new Date() : monthBeside(month, steps);
