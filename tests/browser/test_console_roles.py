@@ -100,7 +100,7 @@ class Heard:
     def bodies(self) -> Iterator[tuple[str, str]]:
         """Go through all answers but the stream's, which ends with the page."""
         for each in self._answers:
-            if each.url.endswith("/changes") or SERVICE not in each.url:
+            if "/api/changes" in each.url or SERVICE not in each.url:
                 continue
             try:
                 yield each.url, each.text()
