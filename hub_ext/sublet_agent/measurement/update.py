@@ -18,6 +18,7 @@ from sublet_agent.residency.controller import GpuResidency
 from sublet_agent.residency.served_gpu import CardReading
 from sublet_agent.residency.served_slice import ServedSlice
 from sublet_agent.residency.slice_processes import TrackedProcess
+from sublet_agent.residency.told_use import use_in_all
 from sublet_agent.state_files.journal import Target
 
 
@@ -125,7 +126,7 @@ class SampleUpdate:
             energy_mj=sample.energy_mj,
             temperature_c=sample.temperature_c,
             foreign=foreign,
-            foreign_percent=_in_all(foreign_use),
+            foreign_percent=use_in_all(foreign_use),
             strays=frozenset(strays),
             measured_until=sample.began,
             read_by=now,
@@ -281,9 +282,3 @@ class SampleUpdate:
         everything_is_told = len(told) == len(sample.processes)
         if sample.memory is not None and self._gpu.move is None and everything_is_told:
             self._gpu.note_unaccounted(sum(told))
-
-
-def _in_all(told: list[int | None]) -> int | None:
-    """Return the use of several processes in percent; ``None``: not all of it is told."""
-    known = [percent for percent in told if percent is not None]
-    return min(100, sum(known)) if len(known) == len(told) else None

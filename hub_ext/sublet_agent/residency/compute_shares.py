@@ -21,6 +21,7 @@ from sublet_agent.moves.compute_turns import AT_THE_LATEST_S, ComputeTurns, Take
 from sublet_agent.moves.plan import MoveTools
 from sublet_agent.residency.served_gpu import ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
+from sublet_agent.residency.told_use import use_in_all
 
 _OF_TURNS: Final = frozenset({ShareKept.BY_TURNS, ShareKept.CAPPED, ShareKept.BEING_MEASURED})
 """How it stands with a share only while turns are taken."""
@@ -187,13 +188,11 @@ class ComputeShares:
     def _computing(
         self, served: ServedSlice, assignment: SliceAssignment, now: datetime, had_s: float
     ) -> ComputingSlice:
-        told = [p.utilisation_percent for p in served.processes.on_gpu()]
-        known = [percent for percent in told if percent is not None]
-        used = min(1.0, sum(known) / 100) if len(known) == len(told) else None
+        percent = use_in_all(p.utilisation_percent for p in served.processes.on_gpu())
         return ComputingSlice(
             slice_id=served.slice_id,
             share_milli=assignment.compute_milli,
-            used=used,
+            used=None if percent is None else percent / 100,
             rank=assignment.rank,
             is_job=served.is_job,
             runs_a_cell=not served.is_job and served.activity_record.may_run_a_cell(now),

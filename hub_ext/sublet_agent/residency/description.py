@@ -9,6 +9,7 @@ from sublet_quota.wire.agent_link import MoveReport
 
 from sublet_agent.residency.served_gpu import RunningMove, ServedGpu
 from sublet_agent.residency.served_slice import ServedSlice
+from sublet_agent.residency.told_use import use_in_all
 
 
 def trouble(served: ServedSlice) -> Unsuspendable | None:
@@ -52,9 +53,7 @@ def utilisation_of(served: ServedSlice) -> int | None:
     """Return how much of the GPU's time a slice uses now, in percent; ``None``: it is not told."""
     if served.paused:
         return 0
-    used = [p.utilisation_percent for p in served.processes.on_gpu()]
-    told = [percent for percent in used if percent is not None]
-    return min(100, sum(told)) if len(told) == len(used) else None
+    return use_in_all(p.utilisation_percent for p in served.processes.on_gpu())
 
 
 def describe_move(move: RunningMove | None, now: datetime) -> MoveReport | None:
