@@ -7,7 +7,7 @@ from typing import Final
 
 import psutil
 from sublet_quota.names.ids import SliceId
-from sublet_quota.reasons.cap_keepers import DRIVER_IF_ABLE, CapKeeper
+from sublet_quota.reasons.cap_keepers import BY_DRIVER_IF_ABLE
 from sublet_quota.reasons.refusal import Refusal
 from sublet_quota.wire.api import AccountTemplate, Lease, SliceStarted
 from sublet_quota.wire.environment import without_fractions
@@ -80,7 +80,7 @@ class OnThisMachine(SliceSpawnerMixin):
         """Return what keeps caps here; the agent says whether the driver does."""
         if not self.driver_memory_limit:
             return super().kept_by()
-        return KeptBy((CapKeeper.WATCH, DRIVER_IF_ABLE))
+        return KeptBy(BY_DRIVER_IF_ABLE)
 
     def slice_variables(self, lease: Lease, existing: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of a server with this slice."""

@@ -3,7 +3,7 @@
 import asyncio
 from concurrent.futures import Executor
 
-from sublet_quota.reasons.cap_keepers import DRIVER_IF_ABLE
+from sublet_quota.reasons.cap_keepers import is_asked_of_driver
 
 from sublet_agent.moves.driver_limits import WantedLimit
 from sublet_agent.residency.controller import GpuResidency
@@ -19,7 +19,7 @@ def wanted_limit(served: ServedSlice) -> WantedLimit:
     asked = (
         assignment is not None
         and assignment.pod_uid is None
-        and DRIVER_IF_ABLE in (assignment.cap_kept_by or ())
+        and is_asked_of_driver(assignment.cap_kept_by)
     )
     return WantedLimit(
         served.slice_id,

@@ -29,6 +29,13 @@ DRIVER_IF_ABLE: Final = "driver-if-able"
 """What a spawner tells beside a keeper where the agent is to have the driver keep the cap. It is no
 keeper itself: that the driver keeps it, only the agent says.
 """
+BY_DRIVER_IF_ABLE: Final = (CapKeeper.WATCH, DRIVER_IF_ABLE)
+"""What a spawner tells then: where the driver cannot, the watch alone is left."""
+
+
+def is_asked_of_driver(kept_by: Iterable[str] | None) -> bool:
+    """Whether the agent is to have the driver keep a cap, by what was told of it."""
+    return DRIVER_IF_ABLE in (kept_by or ())
 
 
 class DriverLimit(StrEnum):

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sublet_quota.jobs.job_placement import JobPlacement
 from sublet_quota.names.ids import SliceId
-from sublet_quota.reasons.cap_keepers import DRIVER_IF_ABLE, CapKeeper
+from sublet_quota.reasons.cap_keepers import BY_DRIVER_IF_ABLE, is_asked_of_driver
 from sublet_quota.residency.snapshot import Holder, Rank
 from sublet_quota.wire.api import AccountTemplate
 
@@ -39,13 +39,13 @@ def slice_of(
         lot=job.lot,
         entitled=steps_of(placement.job.rank),
         fills_in_for=placement.fills_in_for,
-        cap_kept_by=(CapKeeper.WATCH, DRIVER_IF_ABLE) if account.driver_memory_limit else (),
+        cap_kept_by=BY_DRIVER_IF_ABLE if account.driver_memory_limit else (),
     )
 
 
 def has_no_fractions(record: SliceRecord) -> bool:
     """Whether a job's programs may take the cap for the whole card, as the driver keeps it."""
-    return DRIVER_IF_ABLE in (record.cap_kept_by or ())
+    return is_asked_of_driver(record.cap_kept_by)
 
 
 def steps_of(rank: Rank) -> int:
