@@ -14,6 +14,8 @@ from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.document.sections import GroupQuota
 from sublet_quota.names.ids import GroupName
 
+from sublet_hub.web.console.document_count import DocumentCount
+
 _MOST_KEPT: Final = 2000
 """More than follow changes at once; of who is forgotten the next look tells that it is another."""
 
@@ -25,7 +27,7 @@ class _Part:
     """What is theirs of a document, and its number."""
 
     seen_in: int
-    """In which of the documents that came in force it was looked at last: that itself is large."""
+    """In which of the documents that came in force it was looked at last."""
     values: tuple[GroupQuota, ...]
     """Each of their groups, with all below it."""
     lists: OwnParts
@@ -36,8 +38,7 @@ class GroupMarks:
     """Numbers what is seen, by the groups that somebody administers."""
 
     def __init__(self) -> None:
-        self._document: QuotaDocument | None = None
-        self._documents = 0
+        self._documents = DocumentCount()
         self._administered: OrderedDict[GroupClaims, Groups] = OrderedDict()
         self._parts: OrderedDict[Groups, _Part] = OrderedDict()
         self._last = 0
@@ -53,16 +54,14 @@ class GroupMarks:
         if not groups:
             return None
         before = self._parts.get(groups)
-        if before is None or before.seen_in != self._documents:
+        if before is None or before.seen_in != self._documents.number:
             self._parts[groups] = self._looked_at(document, groups, before)
             _bound(self._parts)
         self._parts.move_to_end(groups)
         return self._parts[groups].number
 
     def _groups(self, document: QuotaDocument, claims: GroupClaims) -> Groups:
-        if document is not self._document:
-            self._document = document
-            self._documents += 1
+        if self._documents.note(document):
             self._administered.clear()
         found = self._administered.get(claims)
         if found is None:
@@ -75,9 +74,9 @@ class GroupMarks:
         values = tuple(document.all_groups[name] for name in groups)
         lists = own_parts(document, groups)
         if before is not None and (before.values, before.lists) == (values, lists):
-            return _Part(self._documents, values, lists, before.number)
+            return _Part(self._documents.number, values, lists, before.number)
         self._last += 1
-        return _Part(self._documents, values, lists, self._last)
+        return _Part(self._documents.number, values, lists, self._last)
 
 
 def _bound(kept: OrderedDict[GroupClaims, Groups] | OrderedDict[Groups, _Part]) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Final
 from sublet_quota.document.quota_document import QuotaDocument
 from sublet_quota.names.ids import GroupName
 
+from sublet_hub.web.console.document_count import DocumentCount
+
 _MOST_KEPT: Final = 5000
 """More than follow changes at once; of who is forgotten the next look tells that it is another."""
 _OF_SOME: Final = frozenset({"groups", "exceptions", "reservations", "closed", "sizes"})
@@ -24,7 +26,7 @@ class _Said:
     """What a document says of those who have the same groups, and its number."""
 
     seen_in: int
-    """In which of the documents that came in force it was looked at last: that itself is large."""
+    """In which of the documents that came in force it was looked at last."""
     values: tuple[Any, ...]
     number: int
 
@@ -35,18 +37,15 @@ class ShareMarks:
     def __init__(self) -> None:
         self._said: OrderedDict[_Key, _Said] = OrderedDict()
         self._last = 0
-        self._document: QuotaDocument | None = None
-        self._documents = 0
+        self._documents = DocumentCount()
 
     def mark(self, document: QuotaDocument, owner: str, hub_groups: tuple[str, ...]) -> int:
         """Return the number of what a document, as it was written, says of somebody."""
-        if document is not self._document:
-            self._document = document
-            self._documents += 1
+        self._documents.note(document)
         is_named = bool(document.exceptions_for(owner))
         key = (owner if is_named else None, tuple(sorted(hub_groups)))
         known = self._said.get(key)
-        if known is None or known.seen_in != self._documents:
+        if known is None or known.seen_in != self._documents.number:
             known = self._said[key] = self._looked_at(document, owner, key, known)
             while len(self._said) > _MOST_KEPT:
                 self._said.popitem(last=False)
@@ -58,9 +57,9 @@ class ShareMarks:
     ) -> _Said:
         values = _said_of(document, owner, key[1])
         if before is not None and before.values == values:
-            return _Said(self._documents, values, before.number)
+            return _Said(self._documents.number, values, before.number)
         self._last += 1
-        return _Said(self._documents, values, self._last)
+        return _Said(self._documents.number, values, self._last)
 
 
 def _said_of(document: QuotaDocument, owner: str, hub_groups: tuple[str, ...]) -> tuple[Any, ...]:
