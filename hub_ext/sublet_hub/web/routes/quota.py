@@ -45,7 +45,6 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
     async with service.limits.lists.of_caller(call.user.key):
         # Of a large document it takes seconds, in which others have turns.
         part = await asyncio.to_thread(part_of, document, text, groups)
-    refuse_if_lost(service, call.user, groups)
     return told.model_copy(update={"document": part, "text": part_text(part)})
 
 
@@ -86,9 +85,7 @@ async def _calendar(service: ServiceParts, call: Call) -> QuotaCalendar:
             return await asyncio.to_thread(quota_calendar, quota.document, span, now)
         refuse_if_lost(service, call.user, groups)
         document, text = quota.document, quota.text
-        found = await asyncio.to_thread(calendar_of_groups, document, text, groups, span, now)
-    refuse_if_lost(service, call.user, groups)
-    return found
+        return await asyncio.to_thread(calendar_of_groups, document, text, groups, span, now)
 
 
 async def _rights(service: ServiceParts, call: Call) -> QuotaRights:

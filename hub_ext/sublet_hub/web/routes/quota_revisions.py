@@ -130,14 +130,14 @@ async def _part_read(
 ) -> AsyncIterator[None]:
     """Let a block read revisions for an admin of groups: one at a time, and counted.
 
-    ``QuotaNotTheirsError`` where the groups are theirs no more when their turn comes, or after.
+    ``QuotaNotTheirsError`` where the groups are theirs no more when their turn comes; after that
+    whatever is answered is looked at.
     """
     limits = service.limits
     async with limits.lists.of_caller(call.user.key):
         limits.owners.charge(call.user.key, _COST_OF_PART)
         refuse_if_lost(service, call.user, groups)
         yield
-        refuse_if_lost(service, call.user, groups)
 
 
 async def _applied(service: ServiceParts, done: InForce) -> Applied:
