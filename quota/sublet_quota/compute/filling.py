@@ -82,12 +82,16 @@ def who_fills(
     rests, left_at, filling, again = dict(past.rests), dict(past.left_at), [], []
     short_since: dict[SliceId, datetime] = {}
     granted, all_fill = granted_parts(use, taken, period), nothing_is_left(use, taken)
+
+    def rest(each: ComputingSlice) -> None:
+        before = rests.get(each.slice_id)
+        rests[each.slice_id] = longer_rest(before, use.now, ShareKept.WAITS_FOR_PROGRAM)
+
     for each in staying:
         if has_stopped(each, granted[each.slice_id]):
             before = left_at.get(each.slice_id)
             if before is not None and use.now - before < AGAIN_WITHIN and not each.stopped:
-                rest, why = rests.get(each.slice_id), ShareKept.WAITS_FOR_PROGRAM
-                rests[each.slice_id] = longer_rest(rest, use.now, why)
+                rest(each)
                 again.append(each)
             left_at[each.slice_id] = use.now
             continue
@@ -100,8 +104,7 @@ def who_fills(
         if all_fill and used(each) >= USES * granted[each.slice_id]:
             filling.append(each)
         elif use.now - since >= SURE_AFTER:
-            rest, why = past.rests.get(each.slice_id), ShareKept.WAITS_FOR_PROGRAM
-            rests[each.slice_id] = longer_rest(rest, use.now, why)
+            rest(each)
         else:
             filling.append(each)
             short_since[each.slice_id] = since

@@ -103,16 +103,14 @@ def judge_without_turns(use: CardUse) -> Mapping[SliceId, ShareKept]:
 
 
 def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecision:
-    if use.busy is None:
-        return _all_run(use, past, ShareKept.NOT_TOLD)
     past = replace(past, corrections={})
-    computing = [each for each in use if computes(each)]
     shared = _share(use, past, period)
     if shared is not None:
         return shared
     beyond = [each for each in use if is_beyond_its_cap(each)]
     if beyond:
         return _hold_to_caps(use, past, beyond, period)
+    computing = [each for each in use if computes(each)]
     why = _why_not_helped(computing, past, use.now)
     return _all_run(use, past, ShareKept.NOT_NEEDED, dict.fromkeys(who_gets_less(computing), why))
 
@@ -136,11 +134,9 @@ def _share(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
 
 def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> ComputeDecision:
     """Judge the turns that are being taken by what was measured of them alone."""
-    by_id = {each.slice_id: each for each in use}
-    there = [by_id[p.slice_id] for p in taken.places if p.slice_id in by_id]
-    staying = [each for each in there if each.not_pausable is None]
-    beside = [by_id[p.slice_id] for p in taken.opened if p.slice_id in by_id]
-    beside = [each for each in beside if each.not_pausable is None]
+    pausable = {each.slice_id: each for each in use if each.not_pausable is None}
+    staying = [pausable[p.slice_id] for p in taken.places if p.slice_id in pausable]
+    beside = [pausable[p.slice_id] for p in taken.opened if p.slice_id in pausable]
     if past.since is None or use.measured_from < past.since:
         if (len(staying), len(beside)) == (len(taken.places), len(taken.opened)):
             return _decided(use, past)

@@ -65,7 +65,7 @@ MUTANTS: Final = (
         3,
         "a card that waits for programs is held up by turns again and again",
         _FILLING,
-        "            rests[each.slice_id] = longer_rest(rest, use.now, why)\n        else:",
+        "            rest(each)\n        else:",
         "            pass\n        else:",
         (
             (
