@@ -2,14 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
-from itertools import pairwise
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
-from sublet_quota.compute.dues import dues
 from sublet_quota.compute.past import PastCompute
 from sublet_quota.compute.policy import PERIOD, decide_turns
 from sublet_quota.compute.turns import RAREST, SHORTEST, Round
@@ -106,8 +103,6 @@ def _is_in_order(taken: Round) -> None:
 PROGRAMS = [LARGE_PRODUCTS, SMALL_KERNELS, *(Program(0.001, part) for part in (0.85, 0.7, 0.4))]
 SETTLED_S = 25.0
 WATCHED_S = 20
-CHANGES_AT_MOST = 2
-"""In the time that is watched: a rest ends, or somebody who stopped is tried again."""
 MIXES = st.lists(
     st.tuples(st.sampled_from(PROGRAMS), st.integers(50, 750), st.sampled_from([0, 0, 1])),
     min_size=1,
@@ -117,7 +112,7 @@ MIXES = st.lists(
 
 @settings(max_examples=15, deadline=None)
 @given(MIXES, st.sampled_from([250, 375, 500]))
-def test_caps_are_kept_by_turns_that_do_not_flap_and_whoever_is_paused_has_what_is_due(
+def test_nobody_has_more_than_the_cap_and_no_cell_waits_longer_than_a_period(
     mix: list[tuple[Program, int, int]], most_milli: int
 ) -> None:
     race = ComputeRace(
@@ -128,25 +123,11 @@ def test_caps_are_kept_by_turns_that_do_not_flap_and_whoever_is_paused_has_what_
     )
     race.run(SETTLED_S)
     race.waited_s = dict.fromkeys(race.waited_s, 0.0)
-    before, had = len(race.decisions), [0.0] * len(mix)
+    had = [0.0] * len(mix)
     for _ in range(WATCHED_S):
         race.run(1.0)
         had = [so_far + (each.used or 0.0) for so_far, each in zip(had, race.use(), strict=True)]
-    rounds = [decided.round for decided in race.decisions[before:]]
-    takers = [None if each is None else (each.closed_ones, each.opened_ones) for each in rounds]
-    assert sum(one != other for one, other in pairwise(takers)) <= CHANGES_AT_MOST
-    slices = race.use().slices
-    wants = {
-        each.slice_id: Fraction(program.part).limit_denominator(100)
-        for each, (program, _, _) in zip(slices, mix, strict=True)
-    }
-    due = dues(slices, wants)
-    paused = frozenset() if race.past.round is None else race.past.round.who
-    for each, in_all, (_, _, job), waited_s in zip(
-        slices, had, mix, race.waited_s.values(), strict=True
-    ):
-        used = in_all / WATCHED_S
-        assert used <= 1.05 * each.cap + 0.02
-        if each.slice_id in paused:
-            assert used >= 0.93 * due[each.slice_id] - 0.015
+    watched = zip(race.use(), had, mix, race.waited_s.values(), strict=True)
+    for each, in_all, (_, _, job), waited_s in watched:
+        assert in_all / WATCHED_S <= 1.05 * each.cap + 0.02
         assert job or waited_s <= PERIOD.total_seconds()
