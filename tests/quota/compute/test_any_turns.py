@@ -101,8 +101,8 @@ def _is_in_order(taken: Round) -> None:
 
 
 PROGRAMS = [LARGE_PRODUCTS, SMALL_KERNELS, *(Program(0.001, part) for part in (0.85, 0.7, 0.4))]
-SETTLED_S = 25.0
-WATCHED_S = 20
+SETTLED_S = 15.0
+WATCHED_S = 10
 MIXES = st.lists(
     st.tuples(st.sampled_from(PROGRAMS), st.integers(50, 750), st.sampled_from([0, 0, 1])),
     min_size=1,
@@ -110,7 +110,7 @@ MIXES = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(MIXES, st.sampled_from([250, 375, 500]))
 def test_nobody_has_more_than_the_cap_and_no_cell_waits_longer_than_a_period(
     mix: list[tuple[Program, int, int]], most_milli: int
