@@ -11,6 +11,7 @@ from typing import Final
 from sublet_quota.compute.card_use import ComputingSlice
 from sublet_quota.compute.measured import (
     ROUNDED,
+    WITHIN,
     are_at_caps,
     computes,
     dues_beside,
@@ -103,7 +104,7 @@ def first_of_capped(
 ) -> dict[SliceId, Fraction]:
     """Return what corrects the first turns of those that join others at their caps.
 
-    Whoever had less than is due, though it ran at all times, has all of the time that there is,
+    Whoever had no more than is due, though it ran at all times, has all of the time that there is,
     where others run beside its turns.
     """
     taking = [*closed, *opened]
@@ -111,8 +112,8 @@ def first_of_capped(
         return {}
     due = dues_beside(taking, freely)
     of_closed = sum((due[each.slice_id] for each in closed), Fraction(0))
-    less = [each for each in joining if used(each) + ROUNDED < due[each.slice_id]]
-    return {each.slice_id: 1 / of_closed for each in less}
+    no_more = [each for each in joining if used(each) <= (1 + WITHIN) * due[each.slice_id]]
+    return {each.slice_id: 1 / of_closed for each in no_more if of_closed}
 
 
 def _nearer(before: Fraction, each: ComputingSlice, had: float, is_due: Fraction) -> Fraction:

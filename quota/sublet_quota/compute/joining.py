@@ -75,7 +75,8 @@ def first_turns(
     there = [each for each in opened if each.slice_id in before]
     kept = ids_of([*closed, *there]) if are_at_caps([*closed, *opened]) else ids_of(there)
     corrections = {who: each for who, each in past.corrections.items() if who in kept}
-    joining = [each for each in closed if each.slice_id not in before]
+    had_all = taken is not None and taken.opened and not taken.idle
+    joining = [each for each in closed if had_all or each.slice_id not in before]
     freely = runs_freely(use, [*closed, *opened])
     if taken is not None:
         corrections |= of_opened(corrections, there, taken)
