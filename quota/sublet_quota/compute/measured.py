@@ -1,6 +1,7 @@
 """What was measured of slices beside what is due to them, and beside what they may have at most."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
@@ -22,6 +23,11 @@ ROUNDED: Final = 0.01
 def used(each: ComputingSlice) -> float:
     """Return the part of the card's time that a slice had; 0 where it is not told."""
     return each.used or 0.0
+
+
+def ids_of(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
+    """Return whose these are."""
+    return frozenset(each.slice_id for each in slices)
 
 
 def computes(each: ComputingSlice) -> bool:
@@ -60,13 +66,58 @@ def may_need_turns(each: ComputingSlice, use: CardUse) -> bool:
     return (is_full(use) and may_compute) or may_be_beyond_its_cap(each, use)
 
 
-def who_gets_less(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
-    """Return who has less than is due to it of what these have together."""
-    due, had = dues(slices), sum(used(each) for each in slices)
+def runs_freely(use: CardUse, taking: Sequence[ComputingSlice]) -> list[ComputingSlice]:
+    """Return who computes beside those that take turns, at all times."""
+    ids, still = {each.slice_id for each in taking}, NotPausable.STANDS_STILL
+    return [
+        each
+        for each in use
+        if each.slice_id not in ids and computes(each) and each.not_pausable is not still
+    ]
+
+
+def are_at_caps(slices: Sequence[ComputingSlice]) -> bool:
+    """Whether these may not have all of the card, also where nobody else computes."""
+    return sum(dues(slices).values()) < 1
+
+
+def dues_beside(
+    slices: Sequence[ComputingSlice], freely: Sequence[ComputingSlice] = ()
+) -> dict[SliceId, Fraction]:
+    """Return what is due to each of these beside others that run freely.
+
+    Those want no more than they have, as nobody holds them up.
+    """
+    wants = {each.slice_id: Fraction(used(each)).limit_denominator(1000) for each in freely}
+    due = dues([*slices, *freely], wants)
+    return {each.slice_id: due[each.slice_id] for each in slices}
+
+
+def _off_dues(
+    slices: Sequence[ComputingSlice], freely: Sequence[ComputingSlice]
+) -> Iterator[tuple[SliceId, float, float]]:
+    """Yield what each had, and what is due to it of what these had together.
+
+    Where all of these are at their caps, that is as much as each may have, whatever they had.
+    """
+    due, had = dues_beside(slices, freely), sum(used(each) for each in slices)
+    whole = float(sum(due.values()))
+    of_these = 1.0 if are_at_caps(slices) or not whole else had / whole
+    for each in slices:
+        yield each.slice_id, used(each), float(due[each.slice_id]) * of_these
+
+
+def who_gets_less(
+    slices: Sequence[ComputingSlice], freely: Sequence[ComputingSlice] = ()
+) -> frozenset[SliceId]:
+    """Return who has less than is due to it of what these have together.
+
+    ``freely``: who computes beside them and takes no turns.
+    """
     return frozenset(
-        each.slice_id
-        for each in slices
-        if used(each) + ROUNDED < (1 - WITHIN) * float(due[each.slice_id]) * had
+        slice_id
+        for slice_id, had, due in _off_dues(slices, freely)
+        if had + ROUNDED < (1 - WITHIN) * due
     )
 
 
@@ -79,11 +130,12 @@ def _is_more_than_the_cap(part: float, each: ComputingSlice) -> bool:
     return part > (1 + WITHIN) * float(each.cap) + ROUNDED
 
 
-def who_has_more(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
+def who_has_more(
+    slices: Sequence[ComputingSlice], freely: Sequence[ComputingSlice] = ()
+) -> frozenset[SliceId]:
     """Return who has more than is due to it of what these have together."""
-    due, had = dues(slices), sum(used(each) for each in slices)
     return frozenset(
-        each.slice_id
-        for each in slices
-        if used(each) - ROUNDED > (1 + WITHIN) * float(due[each.slice_id]) * had
+        slice_id
+        for slice_id, had, due in _off_dues(slices, freely)
+        if had - ROUNDED > (1 + WITHIN) * due
     )

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice
-from sublet_quota.compute.measured import computes, used, who_has_more
+from sublet_quota.compute.measured import are_at_caps, computes, runs_freely, used, who_has_more
 from sublet_quota.compute.rests import Rest, rest_of
 from sublet_quota.compute.turns import Round
 from sublet_quota.names.ids import SliceId
@@ -45,12 +45,17 @@ def who_opens(
     closed: Sequence[ComputingSlice],
     opened: Sequence[ComputingSlice],
     others: Sequence[ComputingSlice],
+    use: CardUse,
 ) -> list[ComputingSlice]:
     """Return who of the others has more than is due to it beside those who take turns."""
     there = [*closed, *opened]
-    found = [each for each in others if each.slice_id in who_has_more([*there, each])]
+
+    def who_more(those: Sequence[ComputingSlice]) -> frozenset[SliceId]:
+        return who_has_more([*there, *those], runs_freely(use, [*there, *those]))
+
+    found = [each for each in others if each.slice_id in who_more([each])]
     # Whoever leaves what is due to it unused makes nobody else have more than is due.
-    more = who_has_more([*there, *found])
+    more = who_more(found)
     return [each for each in found if each.slice_id in more]
 
 
@@ -63,7 +68,8 @@ def first_corrections(
 
     While it ran freely it had what was measured.
     """
-    had = sum(used(each) for each in (*closed, *opened, *new))
+    there = (*closed, *opened, *new)
+    had = 1.0 if are_at_caps(there) else sum(used(each) for each in there)
     return {each.slice_id: Fraction(had / used(each)).limit_denominator(1000) for each in new}
 
 

@@ -24,23 +24,31 @@ from types import MappingProxyType
 from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
-from sublet_quota.compute.corrections import corrected, corrected_for_cap, who_runs_on
+from sublet_quota.compute.corrections import (
+    corrected,
+    corrected_for_caps,
+    who_runs_on,
+)
 from sublet_quota.compute.dues import dues, in_order
-from sublet_quota.compute.filling import SWITCH, has_stopped, who_fills
+from sublet_quota.compute.filling import granted_parts, has_stopped, who_fills
+from sublet_quota.compute.joining import first_turns, may_take_turns, who_joins
 from sublet_quota.compute.measured import (
     FULL,
+    are_at_caps,
     computes,
+    dues_beside,
+    ids_of,
     is_beyond_its_cap,
     is_full,
     may_be_beyond_its_cap,
     may_need_turns,
+    runs_freely,
     used,
     were_taken,
     who_gets_less,
 )
 from sublet_quota.compute.open_turns import (
     UNSEEN,
-    first_corrections,
     who_may_open,
     who_opens,
     who_stays_open,
@@ -109,7 +117,9 @@ def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
         return shared
     beyond = [each for each in use if is_beyond_its_cap(each)]
     if beyond:
-        return _hold_to_caps(use, past, beyond, period)
+        closed = [each for each in beyond if may_take_turns(each, past, use.now)]
+        opened = [each for each in beyond if each not in closed]
+        return _change(use, past, Round(()), closed, opened, (), period)
     computing = [each for each in use if computes(each)]
     why = _why_not_helped(computing, past, use.now)
     return _all_run(use, past, ShareKept.NOT_NEEDED, dict.fromkeys(who_gets_less(computing), why))
@@ -119,17 +129,14 @@ def _share(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
     """Begin turns by which each has its share, where somebody gets less of a full card."""
     if use.busy is None or use.busy < FULL:
         return None
-    computing = [each for each in use if computes(each)]
-    candidates = [each for each in computing if _may_take_turns(each, past, use.now)]
-    opened = who_opens(candidates, (), who_may_open(use, past.rests, _ids(candidates)))
+    candidates = [each for each in use if computes(each) and may_take_turns(each, past, use.now)]
+    opened = who_opens(candidates, (), who_may_open(use, past.rests, ids_of(candidates)), use)
     opened = opened[: room_beside(len(candidates), period)]
-    if sum(dues([*candidates, *opened]).values()) < 1:
-        # All would be at their caps: whoever has more is held to that, and no share needs it.
-        opened = []
-    if not who_gets_less([*candidates, *opened]) & _ids(candidates):
+    taking = [*candidates, *opened]
+    if not who_gets_less(taking, runs_freely(use, taking)) & ids_of(candidates):
         return None
-    corrections = first_corrections(candidates, (), opened)
-    return _take(use, replace(past, corrections=corrections), candidates, period, opened)
+    past = replace(past, corrections=first_turns(use, past, None, candidates, opened))
+    return _take(use, past, candidates, period, opened)
 
 
 def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> ComputeDecision:
@@ -141,78 +148,63 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
         if (len(staying), len(beside)) == (len(taken.places), len(taken.opened)):
             return _decided(use, past)
         return _take(use, past, staying, period, beside)
-    if taken.idle:
-        return _keep_caps(use, past, taken, staying, period)
     idle_since = {
         each.slice_id: past.idle_since.get(each.slice_id, use.now)
         for each in beside
         if not computes(each)
     }
     past = replace(past, idle_since=idle_since)
-    past, filling, again = who_fills(use, past, taken, staying, period)
+    at_caps = are_at_caps([*staying, *beside])
+    resting = [e for e in staying if at_caps and not may_take_turns(e, past, use.now)]
+    judged = [each for each in staying if each not in resting]
+    if at_caps and len(staying) == 1:
+        # Whoever has turns with nobody holds nobody up by them.
+        granted = granted_parts(use, taken, period)
+        filling = [e for e in judged if not has_stopped(e, granted[e.slice_id])]
+        again: list[ComputingSlice] = []
+    else:
+        past, filling, again = who_fills(use, past, taken, judged, period)
     opened = who_stays_open(beside, taken, past.rests, idle_since, use.now)
     # Whoever computes for a moment again and again is not freed each time.
     opened += again if filling else []
-    stay = _ids([*filling, *opened])
-    joining = [
-        each
-        for each in use
-        if each.slice_id not in stay and computes(each) and _may_take_turns(each, past, use.now)
-    ]
-    closed = [*filling, *joining]
+    if at_caps or are_at_caps([*filling, *opened]):
+        # Whoever does not fill its turns has no more than it may, all the same.
+        granted = granted_parts(use, taken, period)
+        opened += [
+            each
+            for each in staying
+            if each not in filling
+            and each not in again
+            and not has_stopped(each, granted[each.slice_id])
+        ]
+    stay = ids_of([*filling, *opened])
     left = taken.who - stay
-    freely = who_may_open(use, past.rests, stay | left)
-    new = who_opens(closed, opened, freely)[: room_beside(len(closed) + len(opened), period)]
-    if not left and not joining and not new and not again:
-        return _correct(use, past, taken, filling, opened, period)
-    corrections = {w: c for w, c in past.corrections.items() if w in _ids(opened)}
-    corrections |= {each.slice_id: UNSEEN for each in again}
-    corrections |= first_corrections(closed, opened, new)
-    return _take(use, replace(past, corrections=corrections), closed, period, [*opened, *new])
+    joining, new = who_joins(use, past, filling, opened, left)
+    return _change(use, past, taken, [*filling, *joining], [*opened, *new], again, period)
 
 
-def _keep_caps(
+def _change(  # noqa: PLR0913, PLR0917 (those who take turns, and who has open ones)
     use: CardUse,
     past: PastCompute,
     taken: Round,
-    staying: Sequence[ComputingSlice],
+    closed: Sequence[ComputingSlice],
+    opened: Sequence[ComputingSlice],
+    again: Sequence[ComputingSlice],
     period: timedelta,
 ) -> ComputeDecision:
-    """Judge turns of which a part is nobody's: those who take them have no more than they may."""
-    shared = _share(use, past, period)
-    if shared is not None:
-        return shared
-    capped = []
-    for each in staying:
-        had = taken.parts[each.slice_id] if each.turns is None else each.turns
-        if not has_stopped(each, had - SWITCH / period):
-            capped.append(each)
-    capped += [e for e in use if e.slice_id not in taken.who and is_beyond_its_cap(e)]
-    corrections = dict(past.corrections)
-    for each in staying:
-        if were_taken(use):
-            before = corrections.get(each.slice_id, Fraction(1))
-            corrections[each.slice_id] = corrected_for_cap(before, each)
-    return _hold_to_caps(use, replace(past, corrections=corrections), capped, period)
-
-
-def _hold_to_caps(
-    use: CardUse, past: PastCompute, capped: Sequence[ComputingSlice], period: timedelta
-) -> ComputeDecision:
-    """Take turns by which nobody of these has more than its cap.
-
-    Where these come to all of the card, nobody's time is left to hold anybody by: who does not fill
-    turns, and has more, has an open one beside the others.
-    """
-    filling = [each for each in capped if _may_take_turns(each, past, use.now)]
-    others = [each for each in capped if each not in filling]
-    if not filling or sum(dues(capped).values()) < 1:
-        return _take(use, past, capped, period)
-    opened = who_opens(filling, (), [each for each in others if computes(each)])
-    if sum(dues([*filling, *opened]).values()) < 1:
-        return _take(use, past, [*filling, *opened], period)
-    corrections = first_corrections(filling, (), opened)
-    return _take(use, replace(past, corrections=corrections), filling, period, opened)
+    """Let these take turns from now on; set right those that go on taking the same ones."""
+    if not closed and are_at_caps(opened):
+        # Nobody is held up by those that do not fill turns which are nobody's.
+        closed, opened = opened, ()
+    room = room_beside(len(closed), period)
+    there = [each for each in opened if each.slice_id in taken.who]
+    new = [each for each in opened if each.slice_id not in taken.who]
+    opened = [*there, *new][:room]
+    if (ids_of(closed), ids_of(opened)) == (taken.closed_ones, taken.opened_ones) and not again:
+        return _correct(use, past, taken, closed, opened, period)
+    corrections = first_turns(use, past, taken, closed, opened)
+    corrections |= {each.slice_id: UNSEEN for each in again}
+    return _take(use, replace(past, corrections=corrections), closed, period, opened)
 
 
 def _correct(  # noqa: PLR0913, PLR0917 (those who take turns, and who has open ones)
@@ -229,6 +221,11 @@ def _correct(  # noqa: PLR0913, PLR0917 (those who take turns, and who has open 
     """
     if past.short_since or not were_taken(use):
         return _decided(use, past)
+    taking = [*slices, *opened]
+    freely = runs_freely(use, taking)
+    if are_at_caps(taking):
+        corrections = corrected_for_caps(past.corrections, slices, opened, freely)
+        return _take(use, replace(past, corrections=corrections), slices, period, opened)
     since = {
         each.slice_id: past.runs_on_since.get(each.slice_id, use.now)
         for each in who_runs_on(slices, past.corrections, taken)
@@ -239,7 +236,7 @@ def _correct(  # noqa: PLR0913, PLR0917 (those who take turns, and who has open 
         more = {who: longer_rest(past.rests.get(who), use.now, ShareKept.RUNS_ON) for who in run_on}
         past = replace(past, rests={**past.rests, **more}, runs_on_since={}, corrections={})
         return _take(use, past, [each for each in slices if each.slice_id not in run_on], period)
-    corrections = corrected(past.corrections, slices, opened)
+    corrections = corrected(past.corrections, slices, opened, freely)
     return _take(use, replace(past, corrections=corrections), slices, period, opened)
 
 
@@ -256,17 +253,19 @@ def _take(
     if not fits_a_period(len(slices) + len(opened), period):
         return _all_run(use, past, ShareKept.TOO_MANY)
     ordered, opened = sorted(slices, key=in_order), sorted(opened, key=in_order)
-    due = dues([*ordered, *opened])
-    if sum(due.values()) < 1:
-        # All are at their caps: who has no more than its own runs freely.
-        due, opened = dues(ordered), []
+    taking = [*ordered, *opened]
+    at_caps = are_at_caps(taking)
+    due = dues_beside(taking, runs_freely(use, taking))
+    of_all = sum(due.values(), Fraction(0))
+    if not at_caps and of_all:
+        due = {who: part / of_all for who, part in due.items()}
     weighed = {e.slice_id: due[e.slice_id] * _correction(e, past) for e in ordered}
     if not any(weighed.values()):
         # All is due to those beside: what these leave is divided by weight.
         weighed = {e.slice_id: Fraction(e.weight) for e in ordered}
-    total, whole = sum(weighed.values()), Fraction(1) if opened else sum(due.values())
-    if whole < 1:
-        # All are at their caps: what is left is nobody's. Alone, who needs all of it runs freely.
+    total, whole = sum(weighed.values(), Fraction(0)), Fraction(1)
+    if at_caps:
+        # What is left is nobody's. Alone, who needs all of it runs freely.
         least = least_idle(period) if len(ordered) > 1 else Fraction(0)
         whole = min(1 - least, total)
     parts = {w: part * whole / total for w, part in weighed.items()}
@@ -275,17 +274,13 @@ def _take(
     if len(taken.who) < 2 and not taken.idle:  # noqa: PLR2004 (two, or one and nobody)
         return _all_run(use, past, ShareKept.NOT_NEEDED)
     if taken != past.round:
-        proofs = past.proofs.begun(taken.who, use.now, capped=bool(taken.idle))
+        proofs = past.proofs.begun(taken.who, use.now, capped=at_caps)
         past = replace(past, round=taken, since=use.now, short_since={}, proofs=proofs)
     return _decided(use, past)
 
 
 def _correction(each: ComputingSlice, past: PastCompute) -> Fraction:
     return past.corrections.get(each.slice_id, Fraction(1))
-
-
-def _ids(slices: Sequence[ComputingSlice]) -> frozenset[SliceId]:
-    return frozenset(each.slice_id for each in slices)
 
 
 def _decided(use: CardUse, past: PastCompute) -> ComputeDecision:
@@ -329,16 +324,12 @@ def _all_run(
     return ComputeDecision(past, {each.slice_id: kept(each) for each in use})
 
 
-def _may_take_turns(each: ComputingSlice, past: PastCompute, now: datetime) -> bool:
-    return each.not_pausable is None and rest_of(each.slice_id, past.rests, now) is None
-
-
 def _why_not_helped(
     computing: Sequence[ComputingSlice], past: PastCompute, now: datetime
 ) -> ShareKept:
     """Return why turns help nobody who gets less: by those that have more and take none."""
     due, had = dues(computing), sum(used(each) for each in computing)
-    freely = [each for each in computing if not _may_take_turns(each, past, now)]
+    freely = [each for each in computing if not may_take_turns(each, past, now)]
     more = [each for each in freely if used(each) > float(due[each.slice_id]) * had] or freely
     reasons = {each.not_pausable for each in more}
     if reasons - {None, NotPausable.STANDS_STILL}:

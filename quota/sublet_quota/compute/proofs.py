@@ -88,7 +88,8 @@ class Proofs:
             found = {e.slice_id: ShareKept.RUNS_ON for e in taking if is_beyond_its_cap(e)}
             others = None
         else:
-            found, others = _who_is_off(taking, opened), _who_has_it(lately, self.who)
+            freely = [each for each in _computing(lately) if each.slice_id not in self.who]
+            found, others = _who_is_off(taking, opened, freely), _who_has_it(lately, self.who)
         off = {who: _Off(self._off_since(who, now), why) for who, why in found.items()}
         if others is not None:
             robbed = who_gets_less(_computing(lately)) & {each.slice_id for each in taking}
@@ -119,19 +120,22 @@ def _computing(slices: Iterable[ComputingSlice]) -> list[ComputingSlice]:
 
 
 def _who_is_off(
-    taking: Sequence[ComputingSlice], opened: Collection[SliceId]
+    taking: Sequence[ComputingSlice],
+    opened: Collection[SliceId],
+    freely: Sequence[ComputingSlice],
 ) -> dict[SliceId, ShareKept]:
     """Return who of those that take turns has other than its due, and why that would be.
 
     What a program leaves of its open turn, the others have beside their due.
     """
-    left = who_gets_less(taking) & frozenset(opened)
+    left = who_gets_less(taking, freely) & frozenset(opened)
     judged = [each for each in taking if each.slice_id not in left]
     off = dict.fromkeys(left, ShareKept.WAITS_FOR_PROGRAM)
-    more = who_has_more(judged)
+    beside = [*freely, *(each for each in taking if each.slice_id in left)]
+    more = who_has_more(judged, beside)
     # Where nobody has what is missing, the program left it.
     why = ShareKept.ALONE_PAUSABLE if more else ShareKept.WAITS_FOR_PROGRAM
-    off |= dict.fromkeys(who_gets_less(judged), why)
+    off |= dict.fromkeys(who_gets_less(judged, beside), why)
     return off | dict.fromkeys(more, ShareKept.RUNS_ON)
 
 

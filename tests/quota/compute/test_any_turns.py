@@ -13,6 +13,14 @@ from sublet_quota.compute.turns import RAREST, SHORTEST, Round
 from sublet_quota.names.ids import SliceId
 from sublet_quota.residency.snapshot import Rank
 
+from tests.support.compute_race import (
+    LARGE_PRODUCTS,
+    SMALL_KERNELS,
+    ComputeRace,
+    Program,
+    Racer,
+)
+
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 MICROSECONDS = timedelta(microseconds=50)
@@ -90,3 +98,36 @@ def _is_in_order(taken: Round) -> None:
         assert {place.slice_id for place in places if place.every == 1} <= of_period
         ran |= of_period
     assert ran == taken.who
+
+
+PROGRAMS = [LARGE_PRODUCTS, SMALL_KERNELS, *(Program(0.001, part) for part in (0.85, 0.7, 0.4))]
+SETTLED_S = 15.0
+WATCHED_S = 10
+MIXES = st.lists(
+    st.tuples(st.sampled_from(PROGRAMS), st.integers(50, 750), st.sampled_from([0, 0, 1])),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=8, deadline=None)
+@given(MIXES, st.sampled_from([250, 375, 500]))
+def test_nobody_has_more_than_the_cap_and_no_cell_waits_longer_than_a_period(
+    mix: list[tuple[Program, int, int]], most_milli: int
+) -> None:
+    race = ComputeRace(
+        [
+            Racer(program, share, is_job=bool(job), most_milli=most_milli)
+            for program, share, job in mix
+        ]
+    )
+    race.run(SETTLED_S)
+    race.waited_s = dict.fromkeys(race.waited_s, 0.0)
+    had = [0.0] * len(mix)
+    for _ in range(WATCHED_S):
+        race.run(1.0)
+        had = [so_far + (each.used or 0.0) for so_far, each in zip(had, race.use(), strict=True)]
+    watched = zip(race.use(), had, mix, race.waited_s.values(), strict=True)
+    for each, in_all, (_, _, job), waited_s in watched:
+        assert in_all / WATCHED_S <= 1.05 * each.cap + 0.02
+        assert job or waited_s <= PERIOD.total_seconds()

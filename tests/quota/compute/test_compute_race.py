@@ -251,6 +251,40 @@ def test_caps_that_fill_the_card_are_kept_beside_one_that_does_not_fill_its_turn
     assert len({decision.round.order for decision in race.decisions[before:]}) == 1
 
 
+@pytest.mark.parametrize("caps", [(250, 250, 250), (250, None, 250), (None, None, 250)])
+def test_who_is_capped_and_fills_its_turns_has_its_due_beside_two_that_fill_none(
+    caps: tuple[int | None, ...],
+) -> None:
+    nearly, job = Racer(Program(0.001, part=0.85), 500), Racer(GREEDY, 100, is_job=True)
+    several = [nearly, job, Racer(SMALL_KERNELS, 250)]
+    racers = [replace(each, most_milli=cap) for each, cap in zip(several, caps, strict=True)]
+    race = ComputeRace(racers)
+    race.run(2 * SETTLED_S)
+    before = len(race.decisions)
+    done = race.run(SETTLED_S)
+    used = race.use().slices
+    assert used[2].used == pytest.approx(0.25, abs=0.015)
+    assert [each.used <= each.cap + 0.02 for each in used] == [True] * 3
+    assert done[2] / SETTLED_S > 0.8 * 0.25
+    takers = {(d.round.closed_ones, d.round.opened_ones) for d in race.decisions[before:]}
+    assert len(takers) == 1
+    assert max(race.waited_s.values()) <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("share", "program"), [(200, LARGE_PRODUCTS), (250, SMALL_KERNELS)], ids=["large", "small"]
+)
+def test_who_is_capped_has_its_due_beside_others_that_run_freely(
+    share: int, program: Program
+) -> None:
+    freely = Racer(Program(0.0003, part=0.48), 750, most_milli=500)
+    race = ComputeRace([freely, *(Racer(program, s, most_milli=500) for s in (share, 375))])
+    race.run(2.5 * SETTLED_S)
+    done = race.run(SETTLED_S)
+    assert done[1] / done[2] == pytest.approx(share / 375, rel=0.05)
+    assert [race.decisions[-1].kept[who] for who in ("s1", "s2")] == [ShareKept.BY_TURNS] * 2
+
+
 def test_who_fills_its_turns_is_not_held_to_a_cap_while_others_take_its_share() -> None:
     several = [(GREEDY, 500), (Program(0.0003, part=0.2), 50), (GREEDY, 125), (SMALL_KERNELS, 50)]
     race = ComputeRace([Racer(program, share, most_milli=250) for program, share in several])

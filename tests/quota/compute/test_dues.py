@@ -98,3 +98,23 @@ def test_nobody_is_due_more_than_the_cap_and_the_rest_is_nobodys_only_where_all_
     due = dues(capped)
     assert all(0 <= due[one.slice_id] <= one.cap for one in capped)
     assert sum(due.values()) == min(Fraction(1), sum((one.cap for one in capped), Fraction(0)))
+
+
+@given(SLICES, st.lists(st.integers(0, 1000), min_size=8, max_size=8))
+def test_what_some_do_not_want_is_due_to_the_others(
+    slices: list[ComputingSlice], wants: list[int]
+) -> None:
+    few = slices[: len(slices) // 2]
+    wanted = {s.slice_id: Fraction(milli, 1000) for s, milli in zip(few, wants, strict=False)}
+    due, without = dues(slices, wanted), dues(slices)
+    assert sum(due.values()) == 1
+    assert all(due[who] <= milli for who, milli in wanted.items())
+    for each in slices[len(few) :]:
+        if each.rank is not Rank.CALLED_BACK:
+            assert due[each.slice_id] >= without[each.slice_id]
+
+
+def test_what_owners_do_not_want_is_other_owners_share_first_then_jobs() -> None:
+    three = of("a", 1000), of("b", 500), of("j", 500, job=True)
+    due = dues(three, {SliceId("a"): Fraction(3, 10)})
+    assert due == {"a": Fraction(3, 10), "b": Fraction(1, 2), "j": Fraction(1, 5)}

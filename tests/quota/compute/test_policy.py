@@ -636,6 +636,38 @@ def test_who_fills_the_rest_of_a_card_beside_one_that_is_capped_has_its_share_no
     assert decided.round.parts[SliceId("b")] == pytest.approx(0.9)
 
 
+def three_capped(*used: float) -> tuple[ComputingSlice, ...]:
+    """Three of which the first two leave some of their turns, and whose dues fill the card."""
+    shares = (("a", 500), ("b", 100), ("c", 250))
+    return tuple(
+        replace(of(name, share, part), most_milli=250)
+        for (name, share), part in zip(shares, used, strict=True)
+    )
+
+
+def test_who_does_not_fill_its_turns_is_held_to_its_cap_by_open_ones_beside_who_does() -> None:
+    past = turning(*three_capped(0.45, 0.45, 0.09)).past
+    for second in (2, 3):
+        seen = use(*three_capped(0.43, 0.18, 0.24), at=NOON + second * SECOND)
+        past = decide_turns(seen, past).past
+    assert past.round.closed_ones == {"c"}
+    assert past.round.opened_ones == {"a", "b"}
+    assert not past.round.idle
+    # Longer by what each left unused of its own.
+    assert past.round.open_parts[SliceId("a")] > 0.5
+    assert past.round.open_parts[SliceId("b")] > 0.25
+
+
+def test_who_has_less_than_is_due_beside_one_that_is_beyond_its_cap_has_all_of_the_time() -> None:
+    seen = use(*three_capped(0.45, 0.45, 0.09))
+    rests = {SliceId(who): Rest(NOON + 60 * SECOND, FIRST_REST) for who in ("a", "b")}
+    decided = decide_turns(seen, PastCompute(rests=rests))
+    assert decided.round.parts == {SliceId("c"): 1.0}
+    assert decided.round.opened_ones == {"b"}
+    # The first has no more than its share.
+    assert "a" not in decided.round.who
+
+
 def test_who_can_be_paused_no_longer_leaves_at_once() -> None:
     begun = turning(*UNEQUAL).past
     seen = of("a", 750, 0.5, CANNOT), of("b", 250, 0.5)

@@ -6,6 +6,7 @@ from tests.security.mutant import Mutant
 
 _TURNS: Final = "hub_ext/sublet_agent/moves/compute_turns.py"
 _POLICY: Final = "quota/sublet_quota/compute/policy.py"
+_JOINING: Final = "quota/sublet_quota/compute/joining.py"
 _FILLING: Final = "quota/sublet_quota/compute/filling.py"
 _OPEN: Final = "quota/sublet_quota/compute/open_turns.py"
 _PROOFS: Final = "quota/sublet_quota/compute/proofs.py"
@@ -56,7 +57,7 @@ MUTANTS: Final = (
     Mutant(
         3,
         "what cannot be paused takes turns",
-        _POLICY,
+        _JOINING,
         "return each.not_pausable is None and rest_of(each.slice_id, past.rests, now) is None",
         "return rest_of(each.slice_id, past.rests, now) is None",
         (f"{_OF_POLICY}::test_what_cannot_be_paused_is_left_out_and_said",),
@@ -158,6 +159,16 @@ MUTANTS: Final = (
         "        if False:\n",
         (
             f"{_OF_POLICY}::test_who_gets_less_by_turns_beside_one_that_cannot_be_paused_is_not_told_it_is_kept",
+        ),
+    ),
+    Mutant(
+        3,
+        "who fills its turns has a part of its due beside two that are capped and fill none",
+        _POLICY,
+        "    if at_caps or are_at_caps([*filling, *opened]):\n",
+        "    if False:\n",
+        (
+            f"{_OF_POLICY}::test_who_does_not_fill_its_turns_is_held_to_its_cap_by_open_ones_beside_who_does",
         ),
     ),
     Mutant(
