@@ -57,7 +57,7 @@ c.SubletHub.port = {port}
 c.SubletHub.base_prefix = {prefix!r}
 c.SubletHub.hub_prefix = {hub_prefix!r}
 c.SubletHub.subdomain_host = {subdomain_host!r}
-c.SubletHub.hub_api_url = {hub_api_url!r}
+{subdomain_hook}c.SubletHub.hub_api_url = {hub_api_url!r}
 c.SubletHub.service_url = {service_url!r}
 c.SubletHub.state_folder = {state!r}
 c.SubletHub.quota_file = {quota!r}
@@ -129,6 +129,7 @@ def service_configuration(choices: Choices) -> str:
         prefix=choices.prefix,
         hub_prefix=choices.hub_prefix,
         subdomain_host=choices.subdomain_host,
+        subdomain_hook=_subdomain_hook(choices.subdomain_hook),
         hub_api_url=choices.hub_api_url,
         service_url=choices.service_url,
         state=str(SERVICE_STATE),
@@ -151,6 +152,16 @@ def agent_configuration(choices: Choices) -> str:
         state=str(AGENT_STATE),
         agent_socket=str(AGENT_SOCKET),
     )
+
+
+def _subdomain_hook(hook: str) -> str:
+    """Return the line by which the service names origins as the hub does; none where all do."""
+    if hook == "idna":
+        return ""
+    module, is_function, name = hook.partition(":")
+    imported = f'__import__("importlib").import_module({module!r}).{name}'
+    value = imported if is_function else repr(hook)
+    return f"c.SubletHub.subdomain_hook = {value}\n"
 
 
 def _simulated_socket(choices: Choices) -> str:

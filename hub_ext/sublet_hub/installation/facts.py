@@ -44,6 +44,10 @@ class HubSettings:
     """The port at which the hub tells its proxy."""
     subdomain_host: str = ""
     """The hub's address for browsers where each user has an origin; empty: all share the hub's."""
+    subdomain_hook: str | None = "idna"
+    """By what the hub names origins: JupyterHub's name for it, or the function as ``MODULE:NAME``;
+    ``None``: what the hub has cannot be had by another program.
+    """
 
     @property
     def ports(self) -> frozenset[int]:

@@ -129,6 +129,7 @@ def _of_hub(facts: Facts, hub: Hub, wishes: Wishes) -> Iterator[str]:
         )
     if hub.settings is not None and hub.settings.internal_ssl:
         yield "The hub uses internal_ssl, which Sublet's service does not speak: switch it off."
+    yield from _of_origins(hub)
     spawner = spawner_for(hub, wishes)
     yield from _of_spawner(hub, spawner, wishes)
     yield from _of_hubs_packages(facts, hub, spawner)
@@ -151,6 +152,17 @@ def _of_configuration(facts: Facts, hub: Hub) -> Iterator[str]:
         yield (
             f"--hub-config names {which}, but {hub.unit} starts the hub with {units}: leave the "
             "option out, or change the unit."
+        )
+
+
+def _of_origins(hub: Hub) -> Iterator[str]:
+    settings = hub.settings
+    if settings is not None and settings.subdomain_host and settings.subdomain_hook is None:
+        yield (
+            "The hub names its users' origins by a subdomain_hook that Sublet's service cannot "
+            "import, and the service must name its own alike: put the function into a module of "
+            f"the hub's environment ({hub.environment.python}), and have {hub.configuration} "
+            "import it from there."
         )
 
 

@@ -42,6 +42,8 @@ class Choices:
     """The path of the service below the hub's address, with a slash at both ends."""
     hub_prefix: str
     subdomain_host: str
+    subdomain_hook: str
+    """JupyterHub's name for it, or ``MODULE:NAME``."""
     systemd_version: int
     has_nvidia_modprobe: bool
 
@@ -80,6 +82,7 @@ def choices(facts: Facts, hub: Hub, wishes: Wishes) -> Choices:
         prefix=f"{base}services/sublet/",
         hub_prefix=f"{base}hub/",
         subdomain_host=settings.subdomain_host,
+        subdomain_hook=settings.subdomain_hook or "idna",
         systemd_version=facts.systemd_version or 0,
         has_nvidia_modprobe=facts.has_nvidia_modprobe,
     )

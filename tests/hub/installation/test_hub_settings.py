@@ -40,6 +40,16 @@ TEXTS = {
     "c.JupyterHub.subdomain_host = 'https://hub.test'": HubSettings(
         subdomain_host="https://hub.test"
     ),
+    "c.JupyterHub.subdomain_hook = 'legacy'": HubSettings(subdomain_hook="legacy"),
+    "from jupyterhub.utils import subdomain_hook_legacy as h\nc.JupyterHub.subdomain_hook = h": (
+        HubSettings(subdomain_hook="legacy")
+    ),
+    "from posixpath import join\nc.JupyterHub.subdomain_hook = join": HubSettings(
+        subdomain_hook="posixpath:join"
+    ),
+    "c.JupyterHub.subdomain_hook = lambda name, domain, kind: domain": HubSettings(
+        subdomain_hook=None
+    ),
     "c.ConfigurableHTTPProxy.api_url = 'http://127.0.0.1:9001'": HubSettings(proxy_api_port=9001),
     "c.TraefikProxy.traefik_api_url = 'http://127.0.0.1:8099'": HubSettings(proxy_api_port=8099),
     "c.JupyterHub.hub_bind_url = 'http://10.0.0.1:8082'": HubSettings(
@@ -102,6 +112,9 @@ OPTIONS = {
     ("--JupyterHub.spawner_class=systemd", "--JupyterHub.internal_ssl=False"): HubSettings(
         spawner="systemd"
     ),
+    ("--JupyterHub.subdomain_hook=legacy", "--JupyterHub.subdomain_host=h"): HubSettings(
+        subdomain_host="h", subdomain_hook="legacy"
+    ),
     ("--JupyterHub.db_url=postgresql://${WHERE_NOBODY_KNOWS}",): HubSettings(),
 }
 
@@ -109,6 +122,12 @@ OPTIONS = {
 @pytest.mark.parametrize("options", OPTIONS)
 def test_what_the_command_line_says_without_a_configuration(tmp_path, options):
     assert settings_of(tmp_path, None, options) == OPTIONS[options]
+
+
+def test_a_hook_that_only_the_hub_s_folder_has_is_none_of_others(tmp_path):
+    (tmp_path / "names_of_ours.py").write_text("def named(name, domain, kind): return domain")
+    text = "from names_of_ours import named\nc.JupyterHub.subdomain_hook = named"
+    assert settings_of(tmp_path, text) == HubSettings(subdomain_hook=None)
 
 
 def test_the_command_line_has_the_last_word(tmp_path):

@@ -3,6 +3,7 @@
 from pathlib import PurePosixPath
 
 import pytest
+from sublet_hub.app.application import SubletHub
 from sublet_hub.installation.changes import (
     File,
     Folder,
@@ -20,6 +21,7 @@ from sublet_hub.installation.facts import HubKind, HubSettings
 from sublet_hub.installation.manifest import Made, Manifest, entry_for, manifest_of
 from sublet_hub.installation.plan import Verdict, changes, obsolete, steps, undo_verdict
 from sublet_hub.installation.wishes import Wishes, spawner_for
+from traitlets.config.loader import PyFileConfigLoader
 
 from tests.support.installing import a_hub, chosen
 
@@ -140,6 +142,27 @@ def test_a_base_url_is_in_every_address():
 def test_the_service_is_told_where_users_have_origins_of_their_own():
     hub = a_hub(settings=HubSettings(subdomain_host="https://hub.test"))
     assert "c.SubletHub.subdomain_host = 'https://hub.test'" in service_configuration(chosen(hub))
+
+
+@pytest.mark.parametrize(
+    ("hook", "host"),
+    [
+        ("idna", "sublet--service.hub.test"),
+        ("legacy", "services.hub.test"),
+        (f"{__name__}:as_domain", "hub.test"),
+    ],
+)
+def test_the_service_names_origins_as_the_hub_does(hook, host, tmp_path):
+    hub = a_hub(settings=HubSettings(subdomain_host="https://hub.test", subdomain_hook=hook))
+    (tmp_path / "service.py").write_text(service_configuration(chosen(hub)))
+    config = PyFileConfigLoader("service.py", path=str(tmp_path)).load_config()
+    names = SubletHub(config=config).subdomains()
+    assert names.hook("sublet", "hub.test", "service") == host
+
+
+def as_domain(name, domain, kind):
+    """A hook of an admin's: one name for all."""
+    return f"{name}{kind}" and domain
 
 
 @pytest.mark.parametrize(

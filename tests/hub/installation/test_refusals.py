@@ -87,6 +87,13 @@ CASES = {
         Wishes(),
         "internal_ssl",
     ),
+    "a hook that only the hub has": (
+        facts(
+            hubs=(a_hub(settings=HubSettings(subdomain_host="h.test", subdomain_hook=None)),),
+        ),
+        Wishes(),
+        "put the function into a module",
+    ),
     "an unreadable configuration": (
         facts(hubs=(a_hub(settings=None, settings_problem="NameError: x"),)),
         Wishes(),
