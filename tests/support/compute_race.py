@@ -6,9 +6,10 @@ the last one is locked, as in the agent.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from sublet_agent.moves.coming_to_rest import ComingToRest
 from sublet_agent.moves.turn_times import PastTurn, TurnTimes
 from sublet_agent.simulated.machine.compute import Work
 from sublet_agent.simulated.machine.speeds import Speeds
@@ -17,6 +18,7 @@ from sublet_quota.compute.past import ComputeDecision, PastCompute
 from sublet_quota.compute.policy import decide_turns
 from sublet_quota.compute.turns import Round, turns_between
 from sublet_quota.names.ids import SliceId
+from sublet_quota.reasons.share_kept import COMES_TO_REST_WITHIN_MS
 from sublet_quota.residency.snapshot import Rank
 
 from tests.support.simulated_machine import Bench, BenchTenant, RecordedReply
@@ -94,8 +96,9 @@ class ComputeRace:
         self.paused: set[int] = set()
         self.paused_at: dict[int, float] = {}
         self.waited_s: dict[int, float] = dict.fromkeys(range(len(self.racers)), 0.0)
-        self.turns_s = 0.0
         self.times = TurnTimes()
+        self.coming_to_rest = ComingToRest()
+        self._lasting: tuple[PastTurn, float, Round] | None = None
         self._period = 0
         self._before: Round | None = None
         self._sampled_s = 0.0
@@ -112,6 +115,7 @@ class ComputeRace:
             if self.now_s - self._sampled_s >= SAMPLE_S and self.by_turns:
                 self._sample()
             if self.past.round is None:
+                self._note_turn()
                 self._release(set())
                 self._before = None
                 self._pass(min(SAMPLE_S, until - self.now_s))
@@ -141,7 +145,7 @@ class ComputeRace:
                     is_job=racer.is_job,
                     runs_a_cell=self._runs_a_cell(index),
                     most_milli=racer.most_milli,
-                    not_pausable=None if racer.pausable else NotPausable.CANNOT_BE_PAUSED,
+                    not_pausable=self._why_not_pausable(index),
                     turns=had_s.get(SliceId(f"s{index}"), 0.0) / WINDOW_S,
                 )
                 for index, racer in enumerate(self.racers)
@@ -151,6 +155,11 @@ class ComputeRace:
             moving=moving,
             turned=self.times.taken_s(*measured) / WINDOW_S,
         )
+
+    def _why_not_pausable(self, index: int) -> NotPausable | None:
+        if not self.racers[index].pausable:
+            return NotPausable.CANNOT_BE_PAUSED
+        return self.coming_to_rest.why_not(SliceId(f"s{index}"), self.now_s)
 
     def _runs_a_cell(self, index: int) -> bool:
         racer = self.racers[index]
@@ -169,26 +178,47 @@ class ComputeRace:
         everybody = {_index(who) for who in taken.who}
         between = turns_between(self._before or taken, taken)
         for turn in (*between, *taken.period(self._period)):
-            began_s, lasts_s = self.now_s, self.times.lasts_s(turn)
             runs = {_index(who) for who in turn.runs}
-            self._switch(everybody, runs)
+            fresh = everybody - runs - self.paused
+            is_alone = self._pause({i for i in fresh if self._is_slow(i)})
+            began_s = self.now_s
+            self._note_turn()
+            self._release(everybody - runs)
+            is_alone &= self._pause(fresh - self.paused)
             alone_from_s = self.now_s
-            self._pass(began_s + lasts_s - self.now_s)
-            past = PastTurn(turn.slice_id, began_s, alone_from_s, self.now_s, turn.beside)
-            self.times.note(past, turn.lasts.total_seconds(), taken)
-            self.turns_s += self.now_s - began_s
+            alone = alone_from_s if is_alone and everybody - runs <= self.paused else None
+            past = PastTurn(turn.slice_id, began_s, alone, alone_from_s, turn.beside)
+            self._lasting = past, turn.lasts.total_seconds(), taken
+            self._pass(max(0.0, began_s + self.times.lasts_s(turn) - self.now_s))
         self._period += 1
         self._before = taken
 
-    def _switch(self, everybody: set[int], runs: set[int]) -> None:
-        self._release(everybody - runs)
-        replies = []
-        for index in sorted(everybody - runs - self.paused):
-            assert self.racers[index].pausable, "what cannot be paused is left alone"
-            replies.append(self.bench.lock(index + 1))
-            self.paused.add(index)
-            self.paused_at[index] = self.now_s
-        self._wait(replies)
+    def _note_turn(self) -> None:
+        lasting, self._lasting = self._lasting, None
+        if lasting is not None:
+            past, meant_s, taken = lasting
+            self.times.note(replace(past, ended_s=self.now_s), meant_s, taken)
+
+    def _is_slow(self, index: int) -> bool:
+        return self.coming_to_rest.is_slow(SliceId(f"s{index}"))
+
+    def _pause(self, indices: set[int]) -> bool:
+        """Pause these as far as they come to rest in time; return whether all did."""
+        began_s, seen = self.now_s, self.coming_to_rest
+        tried = {
+            index: self.bench.lock(index + 1, COMES_TO_REST_WITHIN_MS)
+            for index in sorted(indices)
+            if self._why_not_pausable(index) is None
+        }
+        self._wait(list(tried.values()))
+        for index, reply in tried.items():
+            if reply.ok:
+                seen.note_paused(SliceId(f"s{index}"), self.now_s - began_s)
+                self.paused.add(index)
+                self.paused_at[index] = self.now_s
+            else:
+                seen.note_late(SliceId(f"s{index}"), self.now_s - began_s, self.now_s)
+        return indices <= self.paused
 
     def _release(self, but: set[int]) -> None:
         self._wait([self.bench.unlock(index + 1) for index in sorted(self.paused - but)])
@@ -210,7 +240,8 @@ class ComputeRace:
 
     def _rest_or_resume(self) -> None:
         for index, racer in enumerate(self.racers):
-            stands_still = index in self.resting and index in self.paused
+            takes_calls = self.tenants[index].process.submits
+            stands_still = index in self.resting and not takes_calls
             if self.now_s < self.changes_s[index] or stands_still:
                 continue
             program = racer.program

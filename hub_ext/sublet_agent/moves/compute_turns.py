@@ -3,7 +3,8 @@
 Beside it run those whose open turn it is as well.
 
 The turns are taken in a thread of their own, which nothing else keeps waiting. The next slice runs
-before the last one is paused, so that the card never stands still. Whoever decides says again and
+before the last one is paused, so that the card never stands still; but for who comes to rest slowly
+(see ``coming_to_rest``), whose kernel keeps it busy meanwhile. Whoever decides says again and
 again that they go on; where that does not come, everybody runs. What else keeps a process paused
 (see ``pausing``) is not touched by any of this.
 """
@@ -11,14 +12,17 @@ again that they go on; where that does not come, everybody runs. What else keeps
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from sublet_quota.compute.card_use import NotPausable
 from sublet_quota.compute.turns import Round, Turn, turns_between
 from sublet_quota.names.ids import GpuId, SliceId
+from sublet_quota.reasons.share_kept import COMES_TO_REST_WITHIN_MS
 
-from sublet_agent.devices.interface import NotSupportedError, StandsStillError
+from sublet_agent.devices.interface import NotSupportedError, PauseTimeoutError, StandsStillError
+from sublet_agent.moves.coming_to_rest import ComingToRest
 from sublet_agent.moves.pausing import PausedProcesses, PauseFailure, PauseReason
 from sublet_agent.moves.turn_times import PastTurn, TurnTimes
 from sublet_agent.state_files.journal import Target
@@ -27,10 +31,6 @@ LEASE: Final = timedelta(seconds=5)
 """How long turns go on after they were decided last: longer than a busy machine keeps decisions
 waiting. Meanwhile everybody has their turn.
 """
-_TIMEOUT_MS: Final = 50
-"""How long a process may take to come to rest for another's turn; until then both run."""
-_FAILURES: Final = 3
-_LEFT_ALONE: Final = timedelta(minutes=1)
 _ENDS_WITHIN_S: Final = 2.0
 """How long whoever stops turns waits for a call of the driver that belongs to them."""
 AT_THE_LATEST_S: Final = 45.0
@@ -49,12 +49,26 @@ class TakenTurns:
     targets: Mapping[SliceId, tuple[Target, ...]]
 
 
-@dataclass(slots=True)
-class _Unpausable:
-    """Who could not be paused for a turn."""
+@dataclass(frozen=True, slots=True)
+class _Switch:
+    """What leads from one turn to the next, in this order."""
 
-    counts: dict[SliceId, int] = field(default_factory=dict)
-    until_s: dict[SliceId, float] = field(default_factory=dict)
+    slow: list[Target]
+    """Who is paused first, as they come to rest slowly."""
+    let_run: list[Target]
+    others: list[Target]
+    """Who is paused then."""
+    is_whole: bool
+    """Whether these are all whose turn it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LastingTurn:
+    """A turn that is being taken, as far as that is known."""
+
+    past: PastTurn
+    meant_s: float
+    round: Round
 
 
 class ComputeTurns:
@@ -76,8 +90,9 @@ class ComputeTurns:
         self._switching_since_s: float | None = None
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
-        self._unpausable = _Unpausable()
+        self._coming_to_rest = ComingToRest()
         self._times = TurnTimes()
+        self._lasting: _LastingTurn | None = None
 
     @property
     def who(self) -> frozenset[SliceId]:
@@ -136,14 +151,13 @@ class ComputeTurns:
         """How long the turns of the last seconds were."""
         return self._times
 
-    def cannot_be_paused(self, slice_id: SliceId) -> bool:
-        """Whether pausing a slice did not work, and is not tried for now."""
-        with self._lock:
-            until_s = self._unpausable.until_s.get(slice_id)
-            return until_s is not None and self._monotonic() < until_s
+    def why_not_paused(self, slice_id: SliceId) -> NotPausable | None:
+        """Return why pausing a slice did not work, which is not tried for now; ``None``: it may."""
+        return self._coming_to_rest.why_not(slice_id, self._monotonic())
 
     def _run(self) -> None:
         number, before = 0, None
+        self._lasting = None
         try:
             while (taken := self._current()) is not None:
                 between = turns_between(before or taken.round, taken.round)
@@ -165,52 +179,77 @@ class ComputeTurns:
 
     def _take_all(self, taken: TakenTurns, turns: Iterable[Turn]) -> None:
         for turn in turns:
-            began_s, lasts_s = self._monotonic(), self._times.lasts_s(turn)
-            self._switching_since_s = began_s
-            is_alone = self._switch(taken, turn.runs)
+            self._switching_since_s = self._monotonic()
+            switch = self._switch_to(taken, turn.runs)
+            # Until these have come to rest, it is the turn before that lasts.
+            rest = self._pause(switch.slow)
+            began_s = self._monotonic()
+            self._note_turn(began_s)
+            self._paused.switch(switch.let_run)
+            rest &= self._pause(switch.others)
             self._switching_since_s = None
             alone_from_s = self._monotonic()
-            is_over = self._ending.wait(max(0.0, began_s + lasts_s - alone_from_s))
+            is_alone = rest and switch.is_whole and not self._ending.is_set()
             alone = alone_from_s if is_alone else None
-            past = PastTurn(turn.slice_id, began_s, alone, self._monotonic(), turn.beside)
-            self._times.note(past, turn.lasts.total_seconds(), taken.round)
-            if is_over:
+            past = PastTurn(turn.slice_id, began_s, alone, alone_from_s, turn.beside)
+            self._lasting = _LastingTurn(past, turn.lasts.total_seconds(), taken.round)
+            lasts_s = self._times.lasts_s(turn)
+            if self._ending.wait(max(0.0, began_s + lasts_s - alone_from_s)):
+                self._note_turn(self._monotonic())
                 return
 
-    def _switch(self, taken: TakenTurns, runs: Collection[SliceId]) -> bool:
-        """Let these slices run and pause the others; return whether all of these stand still."""
+    def _note_turn(self, ended_s: float) -> None:
+        """Note the turn that has lasted until now, if there is one."""
+        lasting, self._lasting = self._lasting, None
+        if lasting is not None:
+            past = replace(lasting.past, ended_s=ended_s)
+            self._times.note(past, lasting.meant_s, lasting.round)
+
+    def _switch_to(self, taken: TakenTurns, runs: Collection[SliceId]) -> _Switch:
+        """Return what lets these slices run and pauses the others."""
         others = {
             target
             for slice_id, targets in taken.targets.items()
             if slice_id not in runs
             for target in targets
         }
-        waiting = {target for target in others if not self.cannot_be_paused(target.slice_id)}
+        waiting = {t for t in others if self.why_not_paused(t.slice_id) is None}
         # By process: what one holds is another figure from sample to sample.
         wait, held = {target.identity for target in waiting}, self._held()
-        self._paused.switch([t for t in held if t.identity not in wait])
-        if self._ending.is_set():
-            return False
         stand = {target.identity for target in held}
         fresh = [target for target in waiting if target.identity not in stand]
-        failures = self._paused.pause(fresh, PauseReason.TURN, _TIMEOUT_MS)
-        self._note({target.slice_id for target in fresh}, failures)
-        return len(waiting) == len(others) and all(map(_computes_no_longer, failures))
+        slow = [target for target in fresh if self._coming_to_rest.is_slow(target.slice_id)]
+        return _Switch(
+            slow=slow,
+            let_run=[target for target in held if target.identity not in wait],
+            others=[target for target in fresh if target not in slow],
+            is_whole=len(waiting) == len(others),
+        )
 
-    def _note(self, tried: set[SliceId], failures: list[PauseFailure]) -> None:
-        failed = {f.target.slice_id: f for f in failures if not _computes_no_longer(f)}
-        with self._lock:
-            counts = self._unpausable.counts
-            for slice_id in tried:
-                failure = failed.get(slice_id)
-                counts[slice_id] = counts.get(slice_id, 0) + 1 if failure is not None else 0
-                if failure is None:
-                    continue
-                never = isinstance(failure.error, NotSupportedError)
-                if never or counts[slice_id] >= _FAILURES:
-                    log.warning("slice %s takes no turns: %s", slice_id, failure.error)
-                    until_s = self._monotonic() + _LEFT_ALONE.total_seconds()
-                    self._unpausable.until_s[slice_id] = until_s
+    def _pause(self, targets: list[Target]) -> bool:
+        """Pause processes for the turn of another; return whether none of them computes any more.
+
+        None is begun with where turns are to end.
+        """
+        if not targets or self._ending.is_set():
+            return not targets
+        began_s = self._monotonic()
+        failures = self._paused.pause(targets, PauseReason.TURN, COMES_TO_REST_WITHIN_MS)
+        now_s, seen = self._monotonic(), self._coming_to_rest
+        failed = {f.target.slice_id: f.error for f in failures if not _computes_no_longer(f)}
+        for slice_id in {target.slice_id for target in targets}:
+            error = failed.get(slice_id)
+            if error is None:
+                seen.note_paused(slice_id, now_s - began_s)
+                continue
+            if isinstance(error, PauseTimeoutError):
+                left_alone = seen.note_late(slice_id, now_s - began_s, now_s)
+            else:
+                never = isinstance(error, NotSupportedError)
+                left_alone = seen.note_failed(slice_id, now_s, never=never)
+            if left_alone:
+                log.warning("slice %s takes no turns for now: %s", slice_id, error)
+        return not failed
 
     def _held(self) -> tuple[Target, ...]:
         held = self._paused.held_for(PauseReason.TURN)

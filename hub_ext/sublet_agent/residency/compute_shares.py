@@ -221,9 +221,7 @@ class ComputeShares:
         obstacles = {p.unsuspendable.obstacle for p in served.processes if p.unsuspendable}
         if assignment.on_several_cards or Obstacle.SEVERAL_GPUS in obstacles:
             return NotPausable.ON_SEVERAL_CARDS
-        if self._turns.cannot_be_paused(served.slice_id):
-            return NotPausable.CANNOT_BE_PAUSED
-        return None
+        return self._turns.why_not_paused(served.slice_id)
 
 
 def _begin_of(measured_until: datetime) -> datetime:

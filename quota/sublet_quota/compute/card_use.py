@@ -19,6 +19,8 @@ class NotPausable(StrEnum):
 
     CANNOT_BE_PAUSED = "cannot-be-paused"
     """The driver refuses to pause a process of it, or did not answer."""
+    LONG_KERNELS = "long-kernels"
+    """It does not come to rest in time: a kernel that runs cannot be paused."""
     STANDS_STILL = "stands-still"
     """It is paused, suspended or on its way for another reason."""
     ON_SEVERAL_CARDS = "on-several-cards"

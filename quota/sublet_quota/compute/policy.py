@@ -67,6 +67,7 @@ _NOBODY_KNOWS: Final = frozenset({ShareKept.MOVING, ShareKept.CLOSED, ShareKept.
 _LEFT_OUT: Final[Mapping[NotPausable, ShareKept]] = MappingProxyType(
     {
         NotPausable.CANNOT_BE_PAUSED: ShareKept.NOT_PAUSABLE,
+        NotPausable.LONG_KERNELS: ShareKept.LONG_KERNELS,
         NotPausable.ON_SEVERAL_CARDS: ShareKept.ON_SEVERAL_CARDS,
         NotPausable.STANDS_STILL: ShareKept.NOT_NEEDED,
         NotPausable.KEPT_BY_ENGINE: ShareKept.NOT_NEEDED,

@@ -12,6 +12,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+COMES_TO_REST_WITHIN_MS: Final = 50
+"""So long a program may take to come to rest for another's turn: its kernel ends first."""
+
 
 class Holds(StrEnum):
     """Which of the five it is."""
@@ -40,6 +43,8 @@ class ShareKept(StrEnum):
     """The slice has what is due to it, or does not compute, or the card has time to spare."""
     NOT_PAUSABLE = "not-pausable"
     """The slice cannot be paused, and runs beside the turns of others."""
+    LONG_KERNELS = "long-kernels"
+    """The slice does not come to rest in time for the turns of others, and runs beside them."""
     ON_SEVERAL_CARDS = "on-several-cards"
     """A program or a job computes on several cards: the others wait for what is paused on one."""
     WAITS_FOR_PROGRAM = "waits-for-program"
@@ -109,7 +114,8 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
     {
         ShareKept.BY_TURNS: _kept(
             "The card is full: slices compute in turns there, and the slice was measured to have "
-            "what is due to it."
+            "what is due to it of the card's time. Where others run beside it, the card's changes "
+            "from one to another are part of that time."
         ),
         ShareKept.CAPPED: _Words(
             Holds.CAPPED,
@@ -140,6 +146,10 @@ _WORDS: Final[Mapping[ShareKept, _Words]] = MappingProxyType(
         ),
         ShareKept.NOT_PAUSABLE: _because(
             "a program of it cannot be paused for the turns of others"
+        ),
+        ShareKept.LONG_KERNELS: _because(
+            "a program of it cannot be paused for the turns of others: what runs of it on the card "
+            f"takes longer than {COMES_TO_REST_WITHIN_MS} ms to end, as with long kernels"
         ),
         ShareKept.ON_SEVERAL_CARDS: _because(
             "it computes on several cards at once, and takes no turns"

@@ -100,6 +100,26 @@ def test_turns_are_taken_beside_a_process_of_no_slice_which_takes_of_each(tmp_pa
         is_told(world, a=ShareKept.FOREIGN, b=ShareKept.FOREIGN)
 
 
+def test_who_computes_by_kernels_too_long_to_be_paused_is_told_so_and_nobody_stays_paused(tmp_path):
+    with agent_world(tmp_path, "--SubletAgent.tick_s=0.05") as world:
+        shares = {"a": 250, "b": 500, "c": 250}
+        slices = [world.notebook(name, 10, compute_milli=each) for name, each in shares.items()]
+        world.serve(*slices, idle_after_s=600.0)
+        kernels = [world.kernel(name) for name in shares]
+        for kernel in kernels:
+            kernel.enter()
+            kernel_ms = 200 if kernel is kernels[0] else 1
+            kernel.tenant.begin(f"gpu.compute(100000, kernel_ms={kernel_ms})")
+        is_told(world, a=ShareKept.LONG_KERNELS)
+        alone_pausable = ShareKept.ALONE_PAUSABLE
+        is_told(world, a=ShareKept.LONG_KERNELS, b=alone_pausable, c=alone_pausable)
+        # The others go on taking turns, and nobody is left paused when these end.
+        began = busy_ms(world)
+        world.until(lambda: all(busy_ms(world)[k.pid] > began[k.pid] + 100 for k in kernels))
+        assert world.agent.stop() == 0
+        assert [world.truth(k.pid) for k in kernels] == ["running"] * 3
+
+
 def test_without_turns_nobody_is_paused_and_each_computes_as_long(tmp_path):
     options = ("--SubletAgent.tick_s=0.05", "--SubletAgent.compute_turns=False")
     with agent_world(tmp_path, *options) as world:

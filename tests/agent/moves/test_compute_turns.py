@@ -9,11 +9,17 @@ from threading import Event, Thread
 
 import pytest
 from sublet_agent.app.watchdog import let_owners_run
-from sublet_agent.devices.interface import NotSupportedError, PauseTimeoutError, StandsStillError
+from sublet_agent.devices.interface import (
+    DeviceError,
+    NotSupportedError,
+    PauseTimeoutError,
+    StandsStillError,
+)
 from sublet_agent.moves.compute_turns import AT_THE_LATEST_S, LEASE, ComputeTurns, TakenTurns
 from sublet_agent.moves.pausing import PauseReason
 from sublet_agent.moves.recovery import recover
 from sublet_agent.state_files.journal import Step, read_journal
+from sublet_quota.compute.card_use import NotPausable
 from sublet_quota.compute.turns import Place, Round
 from sublet_quota.residency.snapshot import Holder
 
@@ -232,18 +238,43 @@ def test_what_else_keeps_a_process_paused_outlasts_the_turns(bench, turns):
 
 
 @pytest.mark.parametrize(
-    "errors", [[NotSupportedError("MPS")], [PauseTimeoutError("long")] * 3], ids=["never", "thrice"]
+    ("errors", "why"),
+    [
+        ([NotSupportedError("MPS")], NotPausable.CANNOT_BE_PAUSED),
+        ([DeviceError("no")] * 3, NotPausable.CANNOT_BE_PAUSED),
+        ([PauseTimeoutError("long")] * 3, NotPausable.LONG_KERNELS),
+    ],
+    ids=["never", "thrice", "too-late-thrice"],
 )
-def test_who_cannot_be_paused_is_let_alone_for_a_while(bench, turns, errors):
+def test_who_cannot_be_paused_is_let_alone_for_a_while(bench, turns, errors, why):
     one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
     bench.device.fail("pause", 1, *errors)
     turns.take(taken_by(one, two))
-    until(lambda: turns.cannot_be_paused(one.slice_id))
+    until(lambda: turns.why_not_paused(one.slice_id) is why)
     until(lambda: bench.device.calls.count(("unpause", 2)) > 2)
     assert bench.device.calls.count(("pause", 1)) == len(errors)
-    assert not turns.cannot_be_paused(two.slice_id)
+    assert turns.why_not_paused(two.slice_id) is None
     bench.clock.passes(61)
-    assert not turns.cannot_be_paused(one.slice_id)
+    assert turns.why_not_paused(one.slice_id) is None
+
+
+def test_who_comes_to_rest_slowly_does_so_before_the_next_one_runs(bench, turns):
+    one, two = bench.process("a", 1, 10), bench.process("b", 2, 10)
+
+    def a_kernel_ends():
+        bench.clock.passes(0.02)
+        bench.device.before["pause", 1] = a_kernel_ends
+
+    bench.device.before["pause", 1] = a_kernel_ends
+    turns.take(taken_by(one, two))
+    until(lambda: bench.device.calls.count(("pause", 1)) > 3)
+    turns.stop()
+    # The first time nobody knew that yet.
+    calls = bench.device.calls[bench.device.calls.index(("unpause", 1)) :]
+    before = [calls[i - 1] for i, call in enumerate(calls) if call == ("unpause", 2)]
+    assert before[:-1] == [("pause", 1)] * len(before[:-1])
+    # What it ran on for was its own turn.
+    assert turns.times.had_s(0.0, bench.clock.monotonic())[one.slice_id] > 0
 
 
 @pytest.mark.parametrize("holder", Holder)
@@ -303,7 +334,7 @@ def test_who_is_stopped_for_a_moment_takes_its_turns_again_as_soon_as_it_goes_on
     bench.device.fail("pause", 2, *[StandsStillError("is stopped")] * 5)
     turns.take(taken_by(one, two))
     until(lambda: bench.device.calls.count(("unpause", 2)) >= 3)
-    assert not turns.cannot_be_paused(two.slice_id)
+    assert turns.why_not_paused(two.slice_id) is None
 
 
 def test_beside_one_that_is_stopped_a_turn_counts(bench, turns):

@@ -118,8 +118,8 @@ MUTANTS: Final = (
         3,
         "who has an open turn is paused in it",
         _TURNS,
-        "self._switch(taken, turn.runs)",
-        "self._switch(taken, {turn.slice_id})",
+        "self._switch_to(taken, turn.runs)",
+        "self._switch_to(taken, {turn.slice_id})",
         (f"{_OF_AGENT}::test_an_open_turn_counts_for_who_runs_beside_and_for_who_has_the_turn",),
     ),
     Mutant(

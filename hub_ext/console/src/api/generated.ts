@@ -1729,7 +1729,7 @@ export interface components {
             readonly slices: readonly components["schemas"]["SliceInfo"][];
             readonly week: components["schemas"]["WeekUse"] | null;
         };
-        readonly ShareKept: "by-turns" | "capped" | "by-mig" | "by-mps" | "by-hami" | "by-volcano" | "not-needed" | "not-pausable" | "on-several-cards" | "waits-for-program" | "runs-on" | "alone-pausable" | "others-wait-for-programs" | "foreign-use" | "too-many" | "moving" | "closed" | "not-told" | "turns-off" | "driver-waits" | "turns-lapsed" | "being-measured" | "not-measured";
+        readonly ShareKept: "by-turns" | "capped" | "by-mig" | "by-mps" | "by-hami" | "by-volcano" | "not-needed" | "not-pausable" | "long-kernels" | "on-several-cards" | "waits-for-program" | "runs-on" | "alone-pausable" | "others-wait-for-programs" | "foreign-use" | "too-many" | "moving" | "closed" | "not-told" | "turns-off" | "driver-waits" | "turns-lapsed" | "being-measured" | "not-measured";
         readonly ShownAnnouncement: {
             readonly announcement_id: string;
             readonly from_admin: boolean;
