@@ -73,15 +73,16 @@ def who_fills(
     past: PastCompute,
     taken: Round,
     staying: Sequence[ComputingSlice],
-    period: timedelta,
+    granted: Mapping[SliceId, float],
 ) -> tuple[PastCompute, list[ComputingSlice], list[ComputingSlice]]:
     """Return who goes on taking turns one after another, and who has stopped once more.
 
-    The first are those that fill their turns, or may do so.
+    The first are those that fill their turns, or may do so. ``granted``: what the turns of each
+    left to it (``granted_parts``).
     """
     rests, left_at, filling, again = dict(past.rests), dict(past.left_at), [], []
     short_since: dict[SliceId, datetime] = {}
-    granted, all_fill = granted_parts(use, taken, period), nothing_is_left(use, taken)
+    all_fill = nothing_is_left(use, taken)
 
     def rest(each: ComputingSlice) -> None:
         before = rests.get(each.slice_id)

@@ -11,11 +11,11 @@ from fractions import Fraction
 from sublet_quota.compute.card_use import CardUse, ComputingSlice
 from sublet_quota.compute.corrections import first_of_capped, of_opened
 from sublet_quota.compute.measured import (
-    FULL,
     are_at_caps,
     computes,
     ids_of,
     is_beyond_its_cap,
+    is_full,
     runs_freely,
     who_gets_less,
 )
@@ -54,10 +54,10 @@ def who_joins(
     if are_at_caps(taking):
         with_all = [*taking, *joining]
         less = who_gets_less(with_all, runs_freely(use, with_all))
-        full = use.busy is not None and use.busy >= FULL
-        if not full or not less & ids_of([*filling, *joining]):
+        lacking = less if is_full(use) else frozenset()
+        if not lacking & ids_of([*filling, *joining]):
             freely = [each for each in freely if is_beyond_its_cap(each)]
-        if not full or not less & ids_of(joining):
+        if not lacking & ids_of(joining):
             joining = [each for each in joining if is_beyond_its_cap(each)]
     return joining, who_opens([*filling, *joining], opened, freely, use)
 
@@ -65,20 +65,18 @@ def who_joins(
 def first_turns(
     use: CardUse,
     past: PastCompute,
-    taken: Round | None,
+    taken: Round,
     closed: Sequence[ComputingSlice],
     opened: Sequence[ComputingSlice],
 ) -> dict[SliceId, Fraction]:
     """Return what corrects the first turns of those that take none now, or other ones."""
-    before = frozenset() if taken is None else taken.who
-    new = [each for each in opened if each.slice_id not in before]
-    there = [each for each in opened if each.slice_id in before]
+    new = [each for each in opened if each.slice_id not in taken.who]
+    there = [each for each in opened if each.slice_id in taken.who]
     kept = ids_of([*closed, *there]) if are_at_caps([*closed, *opened]) else ids_of(there)
     corrections = {who: each for who, each in past.corrections.items() if who in kept}
-    had_all = taken is not None and taken.opened and not taken.idle
-    joining = [each for each in closed if had_all or each.slice_id not in before]
+    had_all = taken.opened and not taken.idle
+    joining = [each for each in closed if had_all or each.slice_id not in taken.who]
     freely = runs_freely(use, [*closed, *opened])
-    if taken is not None:
-        corrections |= of_opened(corrections, there, taken)
+    corrections |= of_opened(corrections, there, taken)
     corrections |= first_of_capped(joining, closed, opened, freely)
     return corrections | first_corrections(closed, there, new)

@@ -68,7 +68,7 @@ def may_need_turns(each: ComputingSlice, use: CardUse) -> bool:
 
 def runs_freely(use: CardUse, taking: Sequence[ComputingSlice]) -> list[ComputingSlice]:
     """Return who computes beside those that take turns, at all times."""
-    ids, still = {each.slice_id for each in taking}, NotPausable.STANDS_STILL
+    ids, still = ids_of(taking), NotPausable.STANDS_STILL
     return [
         each
         for each in use

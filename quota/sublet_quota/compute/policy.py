@@ -33,7 +33,6 @@ from sublet_quota.compute.dues import dues, in_order
 from sublet_quota.compute.filling import granted_parts, has_stopped, who_fills
 from sublet_quota.compute.joining import first_turns, may_take_turns, who_joins
 from sublet_quota.compute.measured import (
-    FULL,
     are_at_caps,
     computes,
     dues_beside,
@@ -128,7 +127,7 @@ def _begin(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
 
 def _share(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecision | None:
     """Begin turns by which each has its share, where somebody gets less of a full card."""
-    if use.busy is None or use.busy < FULL:
+    if not is_full(use):
         return None
     candidates = [each for each in use if computes(each) and may_take_turns(each, past, use.now)]
     opened = who_opens(candidates, (), who_may_open(use, past.rests, ids_of(candidates)), use)
@@ -136,7 +135,7 @@ def _share(use: CardUse, past: PastCompute, period: timedelta) -> ComputeDecisio
     taking = [*candidates, *opened]
     if not who_gets_less(taking, runs_freely(use, taking)) & ids_of(candidates):
         return None
-    past = replace(past, corrections=first_turns(use, past, None, candidates, opened))
+    past = replace(past, corrections=first_turns(use, past, Round(()), candidates, opened))
     return _take(use, past, candidates, period, opened)
 
 
@@ -156,28 +155,21 @@ def _go_on(use: CardUse, past: PastCompute, taken: Round, period: timedelta) -> 
     }
     past = replace(past, idle_since=idle_since)
     at_caps = are_at_caps([*staying, *beside])
-    resting = [e for e in staying if at_caps and not may_take_turns(e, past, use.now)]
-    judged = [each for each in staying if each not in resting]
+    granted = granted_parts(use, taken, period)
+    going_on = [each for each in staying if not has_stopped(each, granted[each.slice_id])]
+    judged = [e for e in staying if not at_caps or may_take_turns(e, past, use.now)]
     if at_caps and len(staying) == 1:
         # Whoever has turns with nobody holds nobody up by them.
-        granted = granted_parts(use, taken, period)
-        filling = [e for e in judged if not has_stopped(e, granted[e.slice_id])]
+        filling = [each for each in judged if each in going_on]
         again: list[ComputingSlice] = []
     else:
-        past, filling, again = who_fills(use, past, taken, judged, period)
+        past, filling, again = who_fills(use, past, taken, judged, granted)
     opened = who_stays_open(beside, taken, past.rests, idle_since, use.now)
     # Whoever computes for a moment again and again is not freed each time.
     opened += again if filling else []
     if at_caps or are_at_caps([*filling, *opened]):
         # Whoever does not fill its turns has no more than it may, all the same.
-        granted = granted_parts(use, taken, period)
-        opened += [
-            each
-            for each in staying
-            if each not in filling
-            and each not in again
-            and not has_stopped(each, granted[each.slice_id])
-        ]
+        opened += [each for each in going_on if each not in filling and each not in again]
     stay = ids_of([*filling, *opened])
     left = taken.who - stay
     joining, new = who_joins(use, past, filling, opened, left)
