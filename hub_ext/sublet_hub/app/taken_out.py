@@ -5,7 +5,7 @@ Where people look at their share, the list of what will be taken says the same.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
@@ -15,7 +15,7 @@ from sublet_quota.wire.ahead import AheadInfo
 from sublet_quota.wire.announcements import ShownAnnouncement
 
 from sublet_hub.ledger.records import Change, Closing, SliceRecord
-from sublet_hub.web.routes.ahead import closed_place, less_guaranteed
+from sublet_hub.web.routes.ahead import closed_place, closings_of, less_guaranteed
 from sublet_hub.web.routes.context import ServiceParts
 
 _TOLD_FOR: Final = timedelta(days=7)
@@ -50,23 +50,23 @@ class TakenOut:
         self._forget()
         records = service.ledger.slices_of_owner(owner)
         for record in records:
-            closing = service.fleet.closing_of(record.gpu)
-            told = None if closing is None else closed_place(service, record, closing)
-            if closing is not None and told is not None:
-                yield from _of_closing(record, closing, told, now)
+            for closing in closings_of(service, record):
+                place = closed_place(service, record, closing, now)
+                if place is not None:
+                    yield from _of_closing(record, closing, place, now)
         here = {record.slice_id for record in records}
         for record, closing, told in self._left.values():
             if record.owner == owner and record.slice_id not in here:
                 yield from _of_closing(record, closing, told, now)
         for told in less_guaranteed(service, records, now):
             if told.at is not None:
-                yield _taken(told, told.at.isoformat(), now, told.at)
+                yield _taken(told, f"{told.notice_id}\0{told.at.isoformat()}", now, told.at)
 
     def _note_jobs(self, change: Change) -> None:
-        service = self._service
-        for closing in change.closings:
+        service, now = self._service, self._service.now()
+        for closing in (each for each in change.closings if each.begins_at is None):
             for record in service.ledger.slices_behind(closing):
-                told = closed_place(service, record, closing) if record.is_job else None
+                told = closed_place(service, record, closing, now) if record.is_job else None
                 if told is not None:
                     self._left[record.slice_id] = record, closing, told
 
@@ -84,21 +84,25 @@ def _of_closing(
     record: SliceRecord, closing: Closing, told: AheadInfo, now: datetime
 ) -> Iterator[Taken]:
     """Yield what is told of one closing; of an admin's nothing more after some days."""
-    # What the document closes is read anew at each start, and is still the same.
-    since = now if closing.by_document else closing.closed_at
+    # What the document closes is read anew at each start, and is still the same. And what was told
+    # with its time is the same when that has come.
+    made_at = now if closing.by_document else closing.closed_at
+    begun = closing.begun
+    since = now if closing.by_document else begun.closed_at
     until = min(filter(None, (closing.until, since + _TOLD_FOR)))
-    about = "" if closing.by_document else closing.closed_at.isoformat()
+    about = "" if closing.by_document else since.astimezone(UTC).isoformat()
     if until > now:
-        yield _taken(told, f"{closing.words(record.gpu)}\0{about}", since, until)
+        which = f"{record.slice_id}\0{begun.words(record.gpu)}\0{about}"
+        yield _taken(told, which, made_at, until)
 
 
 def _taken(told: AheadInfo, of_which: str, made_at: datetime, until: datetime) -> Taken:
-    """``of_which``: by what it is told apart from others that are about the same slice."""
-    number = sha256(of_which.encode()).hexdigest()[:12]
+    """``of_which``: all by which it is told apart from others."""
+    number = sha256(of_which.encode()).hexdigest()[:16]
     when = "" if told.at is None else f"That is so from {moment_words(told.at)} on."
     sentences = (told.what, when, told.why, told.advice, told.why_no_deed)
     shown = ShownAnnouncement(
-        announcement_id=f"{told.notice_id}-{number}",
+        announcement_id=f"taken-{number}",
         text=" ".join(filter(None, sentences)),
         made_at=made_at,
         until=until,

@@ -271,9 +271,8 @@ async def test_who_had_a_job_on_a_drained_card_is_told_though_it_has_left(
         ada = await make_ada(world)
         await ada.until(await ada.submit(["stay"]), "running")
         await close(world, drain=True)
-        await until(lambda: bool(mail.taken))
-        ((_, text),) = mails(mail)
-        assert text.startswith("Your job train leaves its GPU, and goes back to the queue.")
+        leaves = "Your job train leaves its GPU, and goes back to the queue."
+        await until(lambda: any(text.startswith(leaves) for _, text in mails(mail)))
 
 
 async def test_a_drain_that_is_taken_back_before_it_went_out_is_told_to_nobody(
@@ -313,3 +312,25 @@ async def test_less_that_is_guaranteed_is_told_with_from_when_on(
             await announce(world, "later", "owner", name="ada")
             await until(lambda: len(mail.taken) == 2)
             assert len([t for _, t in mails(mail) if "guaranteed" in t]) == 1
+
+
+async def test_a_drain_with_a_time_is_told_at_once_with_it_and_not_again_when_it_begins(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    begins_at = utc_now() + timedelta(hours=2)
+    async with (
+        mail_server() as mail,
+        hub_world(tmp_path, hub, settings(tmp_path, mail, None)) as world,
+    ):
+        await world.agent()
+        await world.slice_for("ada", size="small")
+        await close(world, drain=True, begins_at=begins_at.isoformat())
+        await until(lambda: len(mail.taken) == 1)
+        ((_, text),) = mails(mail)
+        assert f"That is so from {moment_words(begins_at)} on." in text
+        assert "An admin drains node node-a from" in text
+        world.service.closings._now = lambda: begins_at
+        await until(lambda: "node:node-a" in world.service.ledger.closings)
+        await announce(world, "later", "owner", name="ada")
+        await until(lambda: len(mail.taken) == 2)
+        assert len([t for _, t in mails(mail) if "drains" in t]) == 1

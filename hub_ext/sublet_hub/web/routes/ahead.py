@@ -41,7 +41,7 @@ def ahead_of(
         *_evictions(service, owner, now),
         *_over_caps(service, owner),
         *_idle_ends(share.slices, now),
-        *_closed_places(service, records),
+        *_closed_places(service, records, now),
         *less_guaranteed(service, records, now),
         *_budget_ends(budgets, now),
         *_keep_ends(share, now),
@@ -94,15 +94,25 @@ def _idle_ends(slices: Iterable[SliceInfo], now: datetime) -> Iterator[AheadInfo
         )
 
 
-def _closed_places(service: ServiceParts, records: Iterable[SliceRecord]) -> Iterator[AheadInfo]:
+def _closed_places(
+    service: ServiceParts, records: Iterable[SliceRecord], now: datetime
+) -> Iterator[AheadInfo]:
     for record in records:
-        closing = service.fleet.closing_of(record.gpu)
-        told = None if closing is None else closed_place(service, record, closing)
-        if told is not None:
-            yield told
+        for closing in closings_of(service, record):
+            told = closed_place(service, record, closing, now)
+            if told is not None:
+                yield told
 
 
-def closed_place(service: ServiceParts, record: SliceRecord, closing: Closing) -> AheadInfo | None:
+def closings_of(service: ServiceParts, record: SliceRecord) -> Iterator[Closing]:
+    """Go through how a slice's card is closed, and how it will be next."""
+    found = service.fleet.closing_of(record.gpu), service.ledger.planned_closing_of(record.gpu)
+    yield from filter(None, found)
+
+
+def closed_place(
+    service: ServiceParts, record: SliceRecord, closing: Closing, now: datetime
+) -> AheadInfo | None:
     """Return what a closing takes from who has a slice there; ``None``: a job that goes on."""
     if record.is_job and not closing.drains:
         return None
@@ -111,8 +121,10 @@ def closed_place(service: ServiceParts, record: SliceRecord, closing: Closing) -
         job = service.ledger.live_jobs.get(record.job_id)
         name, kind = job.name if job is not None else record.job_id, AheadKind.JOB_DRAINED
     facts = AheadFacts(kind, name, why=closing.words(record.gpu))
-    notice_id = f"closed-{record.slice_id}"
-    return _told(facts, notice_id, None, near=record.is_job, slice_id=record.slice_id)
+    at = closing.begins_at
+    notice_id = f"{'closed' if at is None else 'to-close'}-{record.slice_id}"
+    near = record.is_job and (at is None or at - now <= _NEAR)
+    return _told(facts, notice_id, at, near=near, slice_id=record.slice_id)
 
 
 def less_guaranteed(
