@@ -109,3 +109,31 @@ def test_closings_stand_in_eighty_columns_each_with_its_end_on_a_line(service: F
 def test_where_nothing_is_left_that_is_said(service: FakeHubService):
     service.answer("POST closings", a_closing(notebooks=0, jobs=0))
     assert "Still there: nothing." in sublet("drain", "dgx1:3", "--why", "fan").output
+
+
+def test_a_drain_with_a_time_says_when_it_begins(service: FakeHubService):
+    begins_at = datetime.now(UTC) + timedelta(hours=2)
+    service.answer("POST closings", a_closing(drains=True, begins_at=begins_at))
+    shown = sublet("drain", "dgx1:3", "--why", "fan", "--at", "2h")
+    assert shown.exit_code == 0, shown.output
+    sent = datetime.fromisoformat(service.asked[-1].body["begins_at"])
+    assert abs(sent - begins_at) < timedelta(minutes=1)
+    assert "GPU 3 of dgx1 will be closed at " in shown.output
+
+
+@pytest.mark.parametrize("text", ["0:00", "18:00", "23:59"])
+def test_a_time_of_the_day_is_the_next_one(service: FakeHubService, text: str):
+    service.answer("POST closings", a_closing(drains=True))
+    shown = sublet("drain", "dgx1:3", "--why", "fan", "--at", text)
+    assert shown.exit_code == 0, shown.output
+    sent = datetime.fromisoformat(service.asked[-1].body["begins_at"]).astimezone()
+    assert f"{sent.hour}:{sent.minute:02}" == text
+    now = datetime.now(UTC)
+    assert now - timedelta(minutes=1) < sent < now + timedelta(hours=25)
+
+
+@pytest.mark.parametrize("text", ["25:00", "soon", "2020-01-01"])
+def test_what_is_no_time_to_come_is_not_sent(service: FakeHubService, text: str):
+    shown = sublet("drain", "dgx1:3", "--why", "fan", "--at", text)
+    assert shown.exit_code == 2
+    assert service.asked == []

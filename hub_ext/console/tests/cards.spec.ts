@@ -1,3 +1,4 @@
+import { inLocalTime } from '@sublet-lab/format/quantities';
 import { expect, test } from 'vitest';
 
 import { CardStore } from '../src/model/cards';
@@ -96,25 +97,31 @@ test('how a card stands, and why', () => {
   expect(reasonsOf(foreign, trans, now)[0]).toMatch(/^2 processes of no slice.*50 %/);
   const idle = aCard({ report: { foreign_processes: { ...two, utilisation_percent: null } } });
   expect(reasonsOf(idle, trans, now)[0]).not.toMatch(/%/);
-  const drained = aCard({
-    more: {
-      closing: {
-        node: 'node-a',
-        gpu_id: null,
-        gpu_index: null,
-        reason: 'a fan is loud',
-        closed_by: 'root',
-        closed_at: now.toISOString(),
-        until: null,
-        drains: true,
-        notebooks: 0,
-        jobs: 0
-      }
-    }
-  });
+  const closing = {
+    node: 'node-a',
+    gpu_id: null,
+    gpu_index: null,
+    reason: 'a fan is loud',
+    closed_by: 'root',
+    closed_at: now.toISOString(),
+    until: null,
+    drains: true,
+    begins_at: null,
+    notebooks: 0,
+    jobs: 0
+  };
+  const drained = aCard({ more: { closing } });
   expect(healthOf(drained)).toBe('closed');
   expect(reasonsOf(drained, trans, now)).toEqual([
     'Drained by root: a fan is loud (the whole node)'
+  ]);
+  const planned = aCard({
+    more: { planned_closing: { ...closing, begins_at: '2026-12-02T17:00:00Z' } }
+  });
+  expect(healthOf(planned)).toBe('open');
+  const from = inLocalTime('2026-12-02 17:00 UTC', now);
+  expect(reasonsOf(planned, trans, now)).toEqual([
+    `Drained by root from ${from}: a fan is loud (the whole node)`
   ]);
   expect(healthOf(aCard({ more: { silent: true } }))).toBe('silent');
 });

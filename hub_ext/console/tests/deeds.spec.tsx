@@ -79,13 +79,31 @@ test('several cards are drained at once, and what was refused is told of each', 
       where,
       reason: 'a fan is loud',
       until: null,
-      drain: true
+      drain: true,
+      begins_at: null
     }))
   );
   expect(page.querySelector('dialog')).toBeNull();
   expect(page.querySelector('[data-sublet="outcome"]')?.textContent).toBe(
     'Done: 1.node-a:1: there is no card node-a-1'
   );
+});
+
+test('a drain begins at the time that was chosen, in the time zone of who looks', async () => {
+  const service = new FakeService({ closings: () => json({}) });
+  const { page } = await draw(<Both cards={CARDS} />, service);
+  await click(page, 'choose cards');
+  await click(page, 'Drain…');
+  await doing(() => {
+    type(field(page, 'Why'), 'a fan is loud');
+    type(field(page, 'From'), '2026-12-02T18:00');
+  });
+  await doing(() => {
+    page.querySelector<HTMLFormElement>('dialog form')?.requestSubmit();
+  });
+  expect(service.asked[0]?.body).toMatchObject({
+    begins_at: new Date('2026-12-02T18:00').toISOString()
+  });
 });
 
 test.each([

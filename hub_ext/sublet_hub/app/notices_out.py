@@ -14,6 +14,7 @@ from sublet_quota.wire.announcements import Audience, ShownAnnouncement
 
 from sublet_hub.app.loops import Loop, Wakeup
 from sublet_hub.app.reports_out import ReportsOut
+from sublet_hub.app.taken_out import TakenOut
 from sublet_hub.delivery.notice import Notice
 from sublet_hub.delivery.sender import Channel
 from sublet_hub.state.collectors.given_up import GivenUpCollector
@@ -32,6 +33,7 @@ class NoticesOut:
     def __init__(self, service: ServiceParts) -> None:
         self._service = service
         self._reports = ReportsOut(service)
+        self._taken = TakenOut(service)
         service.metrics.read_too(GivenUpCollector(service.outbox.given_up_by_reason))
 
     def loops(self) -> tuple[tuple[Loop, Wakeup], ...]:
@@ -60,7 +62,9 @@ class NoticesOut:
         for some in in_parts(self._owners()):
             for owner in some:
                 found = self._told_to(owner, announced)
-                told += (replace(each, ends_at=ends.get(each.notice_id)) for each in found)
+                told += (
+                    replace(each, ends_at=ends.get(each.notice_id, each.ends_at)) for each in found
+                )
             await asyncio.sleep(0)
         reports = self._reports.notices()
         known = self._reports.receivers_are_known
@@ -88,6 +92,10 @@ class NoticesOut:
             yield _notice(Channel.MAIL, owner, each)
             if each.announcement_id not in announced:
                 yield _notice(Channel.WEBHOOK, owner, each)
+        for taken in self._taken.told_to(owner):
+            for channel in (Channel.MAIL, Channel.WEBHOOK):
+                notice = _notice(channel, owner, taken.told)
+                yield replace(notice, ends_at=taken.at, is_told_once=True)
 
     def _owners(self) -> tuple[UserName, ...]:
         """Return everybody who has something that may be taken, or whom an admin names."""
@@ -98,6 +106,7 @@ class NoticesOut:
         found |= {each.owner for each in service.ledger.live_jobs.values()}
         found |= {each.owner for each in service.evictions.all()}
         found |= service.idle_servers.owners() | service.over_caps.owners()
+        found |= self._taken.owners()
         return tuple(sorted(found))
 
 

@@ -61,7 +61,7 @@ class Upkeep:
         needs, service, quiet = self._needs, self._needs.service, Wakeup()
         return (
             (Loop("silence", _ROUND_S, self._look_for_silence), Wakeup()),
-            (Loop("closings", _ROUND_S, service.closings.end_due), Wakeup()),
+            (Loop("closings", _ROUND_S, service.closings.look), Wakeup()),
             (Loop("evictions", _ROUND_S, service.evictions.stop_due), Wakeup()),
             (Loop("over caps", _ROUND_S, service.over_caps.look), Wakeup()),
             (Loop("idle servers", _IDLE_S, service.idle_servers.look), Wakeup()),

@@ -28,12 +28,15 @@ class Notice:
     """When something of the receiver's ends of which they are warned; ``None``: nothing does."""
     part: frozenset[str] | None = None
     """The groups that the report is of; ``None``: all. Of others it is written anew."""
+    is_told_once: bool = False
+    """Whether it is the same whenever it is told: its id says all by which it differs."""
 
     @property
     def delivery_id(self) -> str:
         """Return by what it is known that it went out: told anew later, it is another."""
         parts = (self.channel, self.notice_id, self.audience, self.name or "")
-        named = "\0".join((*parts, self.made_at.isoformat()))
+        made = "" if self.is_told_once else self.made_at.isoformat()
+        named = "\0".join((*parts, made))
         return hashlib.sha256(named.encode()).hexdigest()[:40]
 
     @property

@@ -46,6 +46,8 @@ class Outbox:
         self.weeks = weeks
         self._own_doings = OwnDoings()
         self._is_full = False
+        self._told_once = frozenset(store.kept)
+        """What is told still, and not to be told again; before the first look all may be."""
         self._parts: dict[str, frozenset[str] | None] = {}
         """Of which groups each report that waits was written, since the start."""
 
@@ -67,6 +69,7 @@ class Outbox:
             if each.waits and each.delivery_id not in current and (reports_known or not each.report)
         ]
         self._store.drop(*moot)
+        self._told_once = frozenset(e.delivery_id for e in current.values() if e.is_told_once)
         self._write_anew(current)
         now = self._now()
         kept = self._store.kept
@@ -128,7 +131,7 @@ class Outbox:
         old = tuple(
             name
             for name, each in self._store.kept.items()
-            if not each.waits and each.until < before
+            if not each.waits and each.until < before and name not in self._told_once
         )
         self._store.drop(*old)
         self._own_doings.forget(before)

@@ -32,6 +32,7 @@ from sublet_hub.ledger.records import (
     LendingRecord,
     ReleasedSlice,
     SliceRecord,
+    planned_place,
 )
 from sublet_hub.ledger.rows import place_of_lag
 
@@ -90,7 +91,7 @@ class Ledger:
 
     @property
     def closings(self) -> Mapping[str, Closing]:
-        """What admins have closed, by place."""
+        """What admins have closed, or will at a time that they said, by place."""
         return MappingProxyType(self._closings)
 
     @property
@@ -112,6 +113,12 @@ class Ledger:
         of_node = self._closings.get(f"node:{gpu.node}")
         of_gpu = self._closings.get(f"gpu:{gpu.gpu_id}")
         return max(filter(None, (of_gpu, of_node)), key=lambda each: each.drains, default=None)
+
+    def planned_closing_of(self, gpu: GpuRecord) -> Closing | None:
+        """Return which closing of a card or its node begins next; ``None``: none will."""
+        places = planned_place(f"node:{gpu.node}"), planned_place(f"gpu:{gpu.gpu_id}")
+        found = (self._closings[place] for place in places if place in self._closings)
+        return min(found, key=lambda each: each.begins_at or each.closed_at, default=None)
 
     @property
     def gpus(self) -> Mapping[GpuId, GpuRecord]:

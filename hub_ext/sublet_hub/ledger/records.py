@@ -293,6 +293,8 @@ class Closing:
     """When it opens by itself."""
     drains: bool = False
     """Whether jobs leave, too."""
+    begins_at: datetime | None = None
+    """When it begins: until then nothing is closed. ``None``: it has begun."""
     by_document: bool = False
     """Whether the quota document says so: ``closed_by`` is where. The ledger has no such one."""
 
@@ -302,15 +304,34 @@ class Closing:
 
     @property
     def place(self) -> str:
-        """By which the closing is found: what is closed once is closed once."""
-        return f"node:{self.node}" if self.gpu_id is None else f"gpu:{self.gpu_id}"
+        """By which the closing is found: what is closed once is closed once.
+
+        One that begins later stands beside one that has begun.
+        """
+        where = f"node:{self.node}" if self.gpu_id is None else f"gpu:{self.gpu_id}"
+        return where if self.begins_at is None else planned_place(where)
+
+    @property
+    def begun(self) -> "Closing":
+        """The same from its beginning on."""
+        if self.begins_at is None:
+            return self
+        return replace(self, closed_at=self.begins_at, begins_at=None)
 
     def words(self, gpu: GpuRecord) -> str:
         """Return why a card takes nothing new, for whoever is refused: without an admin's name."""
         who = self.closed_by if self.by_document else "an admin"
         what = f"node {self.node}" if self.gpu_id is None else f"GPU {gpu.index} of {gpu.node}"
+        begins = "" if self.begins_at is None else f" from {moment_words(self.begins_at)} on"
         until = "" if self.until is None else f" until {moment_words(self.until)}"
-        return f"{who} {'drains' if self.drains else 'has closed'} {what}{until}: {self.reason}"
+        closes = "closes" if begins else "has closed"
+        does = "drains" if self.drains else closes
+        return f"{who} {does} {what}{begins}{until}: {self.reason}"
+
+
+def planned_place(where: str) -> str:
+    """Return the place of a closing that begins later."""
+    return f"at:{where}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,7 @@ CLOSINGS = sa.Table(
     sa.Column("closed_at", UtcDateTime, nullable=False),
     sa.Column("until", UtcDateTime),
     sa.Column("drains", sa.Boolean, nullable=False),
+    sa.Column("begins_at", UtcDateTime),
 )
 
 REFUSALS = sa.Table(

@@ -147,8 +147,8 @@ class Fleet:
         return tuple(each for each in found if each is not None)
 
     def closings(self) -> Iterator[Closing]:
-        """Go through all closings, by admins and by the quota document."""
-        yield from tuple(self._ledger.closings.values())
+        """Go through all closings that have begun, by admins and by the quota document."""
+        yield from [e for e in self._ledger.closings.values() if e.begins_at is None]
         yield from self.closed_by_document.all(self._ledger)
 
     def gpu_report(

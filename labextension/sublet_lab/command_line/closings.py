@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
 
 import click
 from sublet_quota.wire.closings import ClosingInfo, ClosingRequest, OpeningRequest
@@ -31,6 +31,7 @@ _UNITS: Final = {
     "d": timedelta(days=1),
 }
 _DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME_OF_DAY: Final = re.compile("[0-9]{1,2}:[0-9]{2}")
 _TYPED_AS: Final = {"where": "GPU-OR-NODE", "reason": "--why"}
 _WHERE: Final = click.argument("where", metavar=_TYPED_AS["where"])
 _WHY: Final = click.option(
@@ -61,6 +62,28 @@ def end_of(
     return at
 
 
+def begin_of(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> datetime | None:
+    """Return when a time begins that was given as a length, a time of the day, or a time."""
+    if text is None:
+        return None
+    if _DAY.fullmatch(text):
+        return end_of(context, parameter, f"{text} 00:00")
+    if _TIME_OF_DAY.fullmatch(text) is None:
+        return end_of(context, parameter, text)
+    now = datetime.now(UTC).astimezone()
+    try:
+        clock_time = time.fromisoformat(text.rjust(5, "0"))
+    except ValueError as error:
+        message = f"{plain(text)!r} is no time of the day: write 18:00"
+        raise click.BadParameter(message) from error
+    # The next such time: with the zone's rules of that day.
+    days = (now.date(), now.date() + timedelta(days=1))
+    found = (datetime.combine(day, clock_time).astimezone() for day in days)
+    return next((at for at in found if at > now), None)
+
+
 _UNTIL: Final = click.option(
     "--until",
     callback=end_of,
@@ -79,22 +102,33 @@ def close(service: Service, where: str, why: str, until: datetime | None) -> Non
 
     What is there goes on. To close it again changes why, and until when.
     """
-    _close(service, where, why, until, drain=False)
+    _close(service, where=where, reason=why, until=until)
 
 
 @click.command()
 @_WHERE
 @_WHY
 @_UNTIL
+@click.option(
+    "--at",
+    "begins_at",
+    callback=begin_of,
+    help="When it begins: 18:00, 2h (from now), a day, or a local time. Owners are told at once.",
+)
 @json_option
 @pass_service
-def drain(service: Service, where: str, why: str, until: datetime | None) -> None:
+def drain(
+    service: Service, where: str, why: str, until: datetime | None, begins_at: datetime | None
+) -> None:
     """Close a node or a card, and send its jobs back to the queue (admins).
 
     Owners' slices go on until their servers end, guaranteed ones on other cards of the node where
-    these have room; nothing there is lent.
+    these have room; nothing there is lent. With --at the place is open until then; `sublet open`
+    takes it back.
     """
-    _close(service, where, why, until, drain=True)
+    # What is not said is not sent.
+    later = {} if begins_at is None else {"begins_at": begins_at}
+    _close(service, where=where, reason=why, until=until, drain=True, **later)
 
 
 @click.command("open")
@@ -123,16 +157,17 @@ def closings(service: Service) -> None:
     print_found(found, _FIELDS, "Nothing is closed by an admin.", _print)
 
 
-def _close(service: Service, where: str, why: str, until: datetime | None, *, drain: bool) -> None:
-    # What is not said is not sent.
-    drains = {"drain": True} if drain else {}
-    asked = asked_for(ClosingRequest, _TYPED_AS, where=where, reason=why, until=until, **drains)
+def _close(service: Service, **how: Any) -> None:
+    asked = asked_for(ClosingRequest, _TYPED_AS, **how)
     made = service.post(ClosingInfo, "closings", asked)
     if wants_json():
         print_json(made)
         return
     end = "until it is opened" if made.until is None else f"until {clock(made.until)}"
-    click.echo(f"{_as_subject(made)} is closed to new slices and jobs {end}.")
+    is_closed = (
+        "is closed" if made.begins_at is None else f"will be closed at {clock(made.begins_at)}"
+    )
+    click.echo(f"{_as_subject(made)} {is_closed} to new slices and jobs {end}.")
     click.echo(f"Still there: {_still_there(made) or 'nothing'}.")
 
 
@@ -159,7 +194,7 @@ def _print(found: Sequence[ClosingInfo]) -> None:
         (
             (
                 _what(each),
-                "drained" if each.drains else "closed",
+                _how(each),
                 short_clock(each.until),
                 str(each.notebooks),
                 str(each.jobs),
@@ -178,7 +213,7 @@ def _print_wide(found: Sequence[ClosingInfo]) -> None:
         (
             (
                 _what(each),
-                "drained" if each.drains else "closed",
+                _how(each),
                 clock(each.until),
                 each.closed_by,
                 clock(each.closed_at),
@@ -189,6 +224,11 @@ def _print_wide(found: Sequence[ClosingInfo]) -> None:
             for each in found
         ),
     )
+
+
+def _how(closing: ClosingInfo) -> str:
+    how = "drained" if closing.drains else "closed"
+    return how if closing.begins_at is None else f"{how} at {short_clock(closing.begins_at)}"
 
 
 def _as_subject(closing: ClosingInfo) -> str:

@@ -346,6 +346,8 @@ class GpuInfo(AnswerModel):
     silent: bool
     closing: ClosingInfo | None = None
     """How an admin has closed the card, or its node."""
+    planned_closing: ClosingInfo | None = None
+    """How an admin will close the card, or its node, next."""
     kept_out: Words | None = None
     """Why the quota document lets nothing onto the card: no pool has it, or several match it."""
     type_name: Words | None = None

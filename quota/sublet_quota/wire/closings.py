@@ -29,6 +29,8 @@ class ClosingRequest(WireModel):
     """When it opens by itself; ``None``: when an admin opens it."""
     drain: bool = False
     """Whether it is not lent either: its jobs go back to the queue, owners' slices stay."""
+    begins_at: AwareDatetime | None = None
+    """When it begins: until then it is open, and owners who are there are told; ``None``: now."""
 
 
 class OpeningRequest(WireModel):
@@ -39,7 +41,7 @@ class OpeningRequest(WireModel):
 
 
 class ClosingInfo(AnswerModel):
-    """A card or a node that an admin has closed."""
+    """A card or a node that an admin has closed, or will."""
 
     node: Name
     gpu_id: Name | None
@@ -50,5 +52,7 @@ class ClosingInfo(AnswerModel):
     closed_at: AwareDatetime
     until: AwareDatetime | None
     drains: bool
+    begins_at: AwareDatetime | None = None
+    """When it begins, until when it is open; ``None``: it has begun."""
     notebooks: Count = Field(description="Owners' slices that are still there.")
     jobs: Count = Field(description="Jobs that are still there.")

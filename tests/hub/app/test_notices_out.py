@@ -13,10 +13,13 @@ from sublet_hub.app import notices_out
 from sublet_hub.host.clock import utc_now
 from sublet_hub.settings import DeliverySettings, MailSecurity, MailSettings, WebhookSettings
 from sublet_quota.life_cycles.slice_states import SliceState
+from sublet_quota.reasons.moments import moment_words
 
+from tests.hub.slices.test_memberships import of_ada, settings_with, starts
 from tests.support.fake_agent import a_report
 from tests.support.hook_receiver import HookReceiver, hook_receiver
 from tests.support.hub_world import FakeHub, HubWorld, hub_world, settings_for, until
+from tests.support.job_owner import make_ada
 from tests.support.mail_server import MailServer, mail_server
 
 pytestmark = pytest.mark.asyncio
@@ -218,3 +221,116 @@ async def test_without_a_way_out_nothing_is_kept_to_be_sent(world: HubWorld) -> 
     await announce(world, "to ada", "owner", name="ada")
     assert await deliveries(world) == {}
     assert notices_out.NoticesOut(world.service).loops() == ()
+
+
+async def close(world: HubWorld, **how: Any) -> None:
+    body = {"where": "node-a", "reason": "new fans", **how}
+    status, made = await world.call("POST", "closings", world.admin(), body)
+    assert status == 200, made
+
+
+async def test_a_drained_card_is_told_once_and_the_document_s_closings_after_restarts_too(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    file = tmp_path / "quota.yaml"
+    file.write_text("closed: [{node: node-a, why: moves}]\n")
+    async with mail_server() as mail, hook_receiver() as hook:
+        set_so = replace(settings(tmp_path, mail, hook), start_within=timedelta(days=9))
+        async with hub_world(tmp_path, hub, set_so) as world:
+            await world.agent()
+            await world.slice_for("ada", size="small")
+            await close(world, drain=True)
+            await until(lambda: len(mail.taken) == 1 and len(hook.posted) == 1)
+            ((to, text),) = mails(mail)
+            assert to == "ada@example.org"
+            assert text.startswith("Your server stays where it is for as long as it runs")
+            assert "An admin drains node node-a: new fans." in text
+            assert "root" not in text
+            await announce(world, "later", "owner", name="ada")
+            await until(lambda: len(mail.taken) == 2 and len(hook.posted) == 2)
+        for count in (3, 4):
+            async with hub_world(tmp_path, hub, replace(set_so, quota_file=file)) as world:
+                if count == 3:
+                    status, _ = await world.call(
+                        "POST", "closings/open", world.admin(), {"where": "node-a"}
+                    )
+                    assert status == 200
+                await announce(world, "again", "owner", name="ada")
+                await until(lambda n=count: len(mail.taken) == n + 1)
+        closed = [text for _, text in mails(mail) if "has closed node node-a: moves" in text]
+        assert len(closed) == 1
+
+
+async def test_who_had_a_job_on_a_drained_card_is_told_though_it_has_left(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with (
+        mail_server() as mail,
+        hub_world(tmp_path, hub, settings(tmp_path, mail, None)) as world,
+    ):
+        ada = await make_ada(world)
+        await ada.until(await ada.submit(["stay"]), "running")
+        await close(world, drain=True)
+        leaves = "Your job train leaves its GPU, and goes back to the queue."
+        await until(lambda: any(text.startswith(leaves) for _, text in mails(mail)))
+
+
+async def test_a_drain_that_is_taken_back_before_it_went_out_is_told_to_nobody(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with (
+        mail_server() as mail,
+        hub_world(tmp_path, hub, settings(tmp_path, mail, None)) as world,
+    ):
+        mail.refuses = {"ada@example.org": "451 later"}
+        await world.agent()
+        await world.slice_for("ada", size="small")
+        await close(world, drain=True)
+        await until(lambda: len(world.service.outbox._store.kept) == 1)
+        await world.call("POST", "closings/open", world.admin(), {"where": "node-a"})
+        await until(lambda: not world.service.outbox._store.kept)
+        assert mail.taken == []
+
+
+async def test_less_that_is_guaranteed_is_told_with_from_when_on(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    async with mail_server() as mail:
+        delivery = settings(tmp_path, mail, None).delivery
+        set_so = replace(settings_with(tmp_path), delivery=delivery)
+        async with hub_world(tmp_path, hub, set_so) as world:
+            await world.agent()
+            await starts(world, hub, "research")
+            hub.people["ada"] = ()
+            await until(lambda: bool(mail.taken))
+            ((_, text),) = mails(mail)
+            at = of_ada(world).before_until
+            assert at is not None
+            assert "no longer counts as guaranteed" in text
+            assert f"That is so from {moment_words(at)} on." in text
+            assert "it is suspended and takes turns, and loses nothing" in text
+            await announce(world, "later", "owner", name="ada")
+            await until(lambda: len(mail.taken) == 2)
+            assert len([t for _, t in mails(mail) if "guaranteed" in t]) == 1
+
+
+async def test_a_drain_with_a_time_is_told_at_once_with_it_and_not_again_when_it_begins(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    begins_at = utc_now() + timedelta(hours=2)
+    async with (
+        mail_server() as mail,
+        hub_world(tmp_path, hub, settings(tmp_path, mail, None)) as world,
+    ):
+        await world.agent()
+        await world.slice_for("ada", size="small")
+        await close(world, drain=True, begins_at=begins_at.isoformat())
+        await until(lambda: len(mail.taken) == 1)
+        ((_, text),) = mails(mail)
+        assert f"That is so from {moment_words(begins_at)} on." in text
+        assert "An admin drains node node-a from" in text
+        world.service.closings._now = lambda: begins_at
+        await until(lambda: "node:node-a" in world.service.ledger.closings)
+        await announce(world, "later", "owner", name="ada")
+        await until(lambda: len(mail.taken) == 2)
+        assert len([t for _, t in mails(mail) if "drains" in t]) == 1

@@ -367,3 +367,22 @@ async def test_what_reached_nobody_is_counted_by_way_and_reason_until_it_is_forg
     post.now = TO_ADA.until + timedelta(days=3)
     post.outbox.forget_old()
     assert post.outbox.given_up_by_reason() == {}
+
+
+async def test_what_is_told_once_is_the_same_whenever_it_is_told_and_until_it_is_told_no_more(
+    post: Post,
+) -> None:
+    once = replace(OVER_CAP, is_told_once=True)
+    post.outbox.take([once])
+    assert await post.send() == 1
+    for _ in range(3):
+        post.restart()
+        post.outbox.forget_old()
+        post.now += timedelta(days=9)
+        later = replace(once, made_at=post.now, until=post.now + timedelta(days=1))
+        post.outbox.take([later])
+        post.outbox.forget_old()
+        assert await post.send() == 0
+    post.outbox.take([])
+    post.outbox.forget_old()
+    assert not post.store.kept

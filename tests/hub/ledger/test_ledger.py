@@ -176,6 +176,21 @@ def test_what_admins_have_closed_is_closed_after_a_restart(database: Database) -
     assert Ledger(database).closing_of(GPU) == replace(node, reason="other")
 
 
+def test_what_will_be_closed_is_not_until_then_also_after_a_restart(database: Database) -> None:
+    begins_at = NOW + timedelta(hours=2)
+    node = Closing(GPU.node, None, "move", "root", NOW, drains=True, begins_at=begins_at)
+    card = replace(node, gpu_id=GPU.gpu_id, begins_at=begins_at + timedelta(hours=1))
+    closed = Closing(GPU.node, None, "fan", "root", NOW)
+    Ledger(database).apply(Change(gpus=(GPU,), closings=(node, card, closed)), NOW)
+    again = Ledger(database)
+    assert again.closing_of(GPU) == closed
+    assert again.planned_closing_of(GPU) == node
+    again.apply(Change(closings=(node.begun,), opened=(node.place,)), begins_at)
+    last = Ledger(database)
+    assert last.closing_of(GPU) == replace(node, closed_at=begins_at, begins_at=None)
+    assert last.planned_closing_of(GPU) == card
+
+
 def test_hours_held_before_a_resize_stay_of_the_size_that_was_held(database: Database) -> None:
     ledger, small = Ledger(database), replace(a_slice(), created_at=NOW)
     first, second, third = (NOW + timedelta(hours=n) for n in (1, 2, 3))

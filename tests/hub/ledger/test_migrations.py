@@ -19,6 +19,7 @@ from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.quota_revisions import QuotaRevision, QuotaRevisionStore, WrittenRevision
 from sublet_hub.ledger.records import (
     Change,
+    Closing,
     JobRecord,
     LendingRecord,
     SliceRecord,
@@ -408,4 +409,17 @@ def test_what_was_metered_before_is_of_the_only_group_and_model_of_its_hour(url:
         command.downgrade(config, "0031")
     database.migrate()
     assert energy() == {("ada", "lab", "H100", 3), ("bob", "", "", 3), ("eve", "", "", 7)}
+    database.close()
+
+
+def test_what_had_not_begun_is_not_closed_for_a_service_of_before(url: str) -> None:
+    database = Database(url)
+    database.migrate()
+    planned = Closing(GPU.node, None, "fan", "root", NOW, drains=True, begins_at=NOW)
+    Ledger(database).apply(Change(closings=(planned, planned.begun)), NOW)
+    assert len(Ledger(database).closings) == 2
+    with migrating(url) as (config, _):
+        command.downgrade(config, "0035")
+    database.migrate()
+    assert list(Ledger(database).closings.values()) == [planned.begun]
     database.close()

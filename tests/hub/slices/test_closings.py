@@ -328,3 +328,72 @@ async def test_a_job_on_a_card_that_the_quota_document_drains_goes_back(
         (back,) = (e["detail"] for e in events if e["kind"] == "job-went-back")
         assert "the quota document (line 3) drains node node-a: moves" in back
         (ada.home / "flag").touch()
+
+
+async def test_a_drain_with_a_time_begins_then_also_after_a_restart(
+    tmp_path: Path, hub: FakeHub
+) -> None:
+    begin = datetime.now(UTC) + timedelta(hours=2)
+    async with hub_world(tmp_path, hub) as world:
+        await world.agent()
+        made = await close(world, "node-a", drain=True, begins_at=begin.isoformat())
+        assert datetime.fromisoformat(made["begins_at"]) == begin
+        assert (await closed(world))["SIM-0"] is None
+    async with hub_world(tmp_path, hub) as world:
+        ada = await make_ada(world)
+        await world.slice_for("ada", size="small")
+        job_id = await ada.submit(["wait", str(ada.home / "flag")])
+        await ada.until(job_id, "running")
+        _, gpus = await world.call("GET", "gpus", world.admin())
+        assert gpus[0]["closing"] is None
+        assert gpus[0]["planned_closing"]["notebooks"] >= 1
+        closings = world.service.closings
+        closings._now = lambda: begin - timedelta(seconds=1)
+        closings.look()
+        assert (await closed(world))["SIM-0"] is None
+        closings._now = lambda: begin
+        await until(lambda: not any(e.begins_at for e in world.service.ledger.closings.values()))
+        await ada.until(job_id, "waiting")
+        (found,) = world.service.ledger.closings.values()
+        assert (found.place, found.closed_at, found.drains) == ("node:node-a", begin, True)
+        assert "an admin drains node node-a: fan" in str((await closed(world))["SIM-0"])
+
+
+async def test_a_drain_with_a_time_is_changed_and_taken_back(two_nodes: HubWorld) -> None:
+    world = two_nodes
+    first, second = (datetime.now(UTC) + timedelta(hours=n) for n in (1, 2))
+    await close(world, "node-a:0", drain=True, begins_at=first.isoformat())
+    await close(world, "node-a:0", drain=True, begins_at=second.isoformat())
+    await close(world, "SIM-0", reason="no newcomers until then")
+    _, found = await world.call("GET", "closings", world.admin())
+    times = {each["begins_at"] for each in found} - {None}
+    assert (len(found), *map(datetime.fromisoformat, times)) == (2, second)
+    status, undone = await open_again(world, "node-a:0")
+    assert (status, len(undone)) == (200, 2)
+    assert not world.service.ledger.closings
+    await close(world, "node-a", drain=True, begins_at=first.isoformat())
+    status, problem = await open_again(world, "SIM-0")
+    assert (status, problem["message"]) == (
+        409,
+        "node node-a will be closed as a whole: open node-a",
+    )
+    await close(world, "node-a", drain=True)
+    assert set(world.service.ledger.closings) == {"node:node-a"}
+
+
+@pytest.mark.parametrize(
+    ("times", "why"),
+    [
+        ({"begins_at": -1}, "is over, as it is"),
+        ({"begins_at": 2, "until": 1}, "it would end before it begins"),
+    ],
+)
+async def test_a_time_that_makes_no_sense_is_refused(
+    world: HubWorld, times: dict[str, int], why: str
+) -> None:
+    await world.agent()
+    now = datetime.now(UTC)
+    said = {name: (now + timedelta(hours=each)).isoformat() for name, each in times.items()}
+    body = {"where": "node-a", "reason": "fan", "drain": True, **said}
+    status, problem = await world.call("POST", "closings", world.admin(), body)
+    assert (status, why in problem["message"]) == (400, True)

@@ -951,6 +951,7 @@ export interface components {
             readonly node: string;
         };
         readonly ClosingInfo: {
+            readonly begins_at: string | null;
             readonly closed_at: string;
             readonly closed_by: string;
             readonly drains: boolean;
@@ -963,6 +964,7 @@ export interface components {
             readonly until: string | null;
         };
         readonly ClosingRequest: {
+            readonly begins_at: string | null;
             readonly drain: boolean;
             readonly reason: string;
             readonly until: string | null;
@@ -1037,6 +1039,7 @@ export interface components {
             readonly kept_out: string | null;
             readonly node: string;
             readonly overcommit: number;
+            readonly planned_closing: components["schemas"]["ClosingInfo"] | null;
             readonly pool: string;
             readonly promised_mib: number;
             readonly report: components["schemas"]["GpuReport"];

@@ -125,6 +125,7 @@ export function aCard(facts: CardFacts = {}): Card {
     seen_at: facts.seen_at ?? AT,
     silent: false,
     closing: null,
+    planned_closing: null,
     kept_out: null,
     type_name: facts.type ?? 'H100',
     ...facts.more

@@ -40,7 +40,8 @@ async def _switch_lending(service: ServiceParts, call: Call) -> LendingState:
 
 async def _closings(service: ServiceParts, call: Call) -> tuple[ClosingInfo, ...]:
     del call
-    found = sorted(service.fleet.closings(), key=lambda each: each.by_document)
+    planned = (each for each in service.ledger.closings.values() if each.begins_at is not None)
+    found = sorted((*service.fleet.closings(), *planned), key=lambda each: each.by_document)
     return tuple(sorted(map(service.views.closing, found), key=_place))
 
 
@@ -87,7 +88,7 @@ ADMIN_ROUTES = (
         "GET",
         "closings",
         Access.ADMIN,
-        "The cards and nodes that admins, or the quota document, have closed",
+        "The cards and nodes that admins, or the quota document, have closed, or will",
         _closings,
         tuple[ClosingInfo, ...],
         also=READERS,
@@ -96,7 +97,7 @@ ADMIN_ROUTES = (
         "POST",
         "closings",
         Access.ADMIN,
-        "Close a card or a node to new slices and jobs, or change how it is closed",
+        "Close a card or a node to new slices and jobs, now or at a time, or change how",
         _close,
         ClosingInfo,
         body=ClosingRequest,

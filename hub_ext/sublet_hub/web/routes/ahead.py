@@ -17,7 +17,7 @@ from sublet_quota.wire.ahead import AheadInfo, Deed
 from sublet_quota.wire.api import Share, SliceInfo
 from sublet_quota.wire.budget import BudgetInfo
 
-from sublet_hub.ledger.records import SliceRecord
+from sublet_hub.ledger.records import Closing, SliceRecord
 from sublet_hub.slices.idle_servers import idle_notice_id
 from sublet_hub.slices.over_caps import over_cap_notice_id
 from sublet_hub.web.routes.context import ServiceParts
@@ -41,8 +41,8 @@ def ahead_of(
         *_evictions(service, owner, now),
         *_over_caps(service, owner),
         *_idle_ends(share.slices, now),
-        *_closed_places(service, records),
-        *_less_guaranteed(service, records, now),
+        *_closed_places(service, records, now),
+        *less_guaranteed(service, records, now),
         *_budget_ends(budgets, now),
         *_keep_ends(share, now),
     )
@@ -94,23 +94,43 @@ def _idle_ends(slices: Iterable[SliceInfo], now: datetime) -> Iterator[AheadInfo
         )
 
 
-def _closed_places(service: ServiceParts, records: Iterable[SliceRecord]) -> Iterator[AheadInfo]:
-    for record in records:
-        closing = service.fleet.closing_of(record.gpu)
-        if closing is None or (record.is_job and not closing.drains):
-            continue
-        name, kind = record.server, AheadKind.PLACE_CLOSED
-        if record.job_id is not None:
-            job = service.ledger.live_jobs.get(record.job_id)
-            name, kind = job.name if job is not None else record.job_id, AheadKind.JOB_DRAINED
-        facts = AheadFacts(kind, name, why=closing.words(record.gpu))
-        notice_id = f"closed-{record.slice_id}"
-        yield _told(facts, notice_id, None, near=record.is_job, slice_id=record.slice_id)
-
-
-def _less_guaranteed(
+def _closed_places(
     service: ServiceParts, records: Iterable[SliceRecord], now: datetime
 ) -> Iterator[AheadInfo]:
+    for record in records:
+        for closing in closings_of(service, record):
+            told = closed_place(service, record, closing, now)
+            if told is not None:
+                yield told
+
+
+def closings_of(service: ServiceParts, record: SliceRecord) -> Iterator[Closing]:
+    """Go through how a slice's card is closed, and how it will be next."""
+    found = service.fleet.closing_of(record.gpu), service.ledger.planned_closing_of(record.gpu)
+    yield from filter(None, found)
+
+
+def closed_place(
+    service: ServiceParts, record: SliceRecord, closing: Closing, now: datetime
+) -> AheadInfo | None:
+    """Return what a closing takes from who has a slice there; ``None``: a job that goes on."""
+    if record.is_job and not closing.drains:
+        return None
+    name, kind = record.server, AheadKind.PLACE_CLOSED
+    if record.job_id is not None:
+        job = service.ledger.live_jobs.get(record.job_id)
+        name, kind = job.name if job is not None else record.job_id, AheadKind.JOB_DRAINED
+    facts = AheadFacts(kind, name, why=closing.words(record.gpu))
+    at = closing.begins_at
+    notice_id = f"{'closed' if at is None else 'to-close'}-{record.slice_id}"
+    near = record.is_job and (at is None or at - now <= _NEAR)
+    return _told(facts, notice_id, at, near=near, slice_id=record.slice_id)
+
+
+def less_guaranteed(
+    service: ServiceParts, records: Iterable[SliceRecord], now: datetime
+) -> Iterator[AheadInfo]:
+    """Go through the slices that count as guaranteed for a while yet, of which less is now."""
     holdings = service.capacity.holdings
     for record in records:
         until = None if record.is_job else as_before_until(holdings, record.slice_id)

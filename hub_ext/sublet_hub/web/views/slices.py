@@ -156,6 +156,7 @@ class Views:
             closed_at=closing.closed_at,
             until=closing.until,
             drains=closing.drains,
+            begins_at=closing.begins_at,
             notebooks=sum(not record.is_job for record in there),
             jobs=sum(record.is_job for record in there),
         )
@@ -170,6 +171,7 @@ class Views:
         slices = self._ledger.slices_on_gpu(gpu.gpu_id)
         promised = self._ledger.promised_mib(gpu.gpu_id)
         closing = self._fleet.closing_of(gpu)
+        planned = self._ledger.planned_closing_of(gpu)
         return GpuInfo(
             node=gpu.node,
             pool=self._capacity.holdings.pool_of(gpu.gpu_id) or "none",
@@ -180,6 +182,7 @@ class Views:
             seen_at=self._fleet.seen_at(gpu.node),
             silent=self._fleet.is_silent(gpu.node),
             closing=None if closing is None else self.closing(closing),
+            planned_closing=None if planned is None else self.closing(planned),
             kept_out=self._capacity.holdings.kept_out(gpu.gpu_id),
             type_name=self._capacity.holdings.type_of(gpu.gpu_id),
         )

@@ -17,6 +17,7 @@ export function CloseDialog(props: {
   const { trans, client } = useConsole();
   const { drain, cards } = props;
   const [reason, setReason] = useState('');
+  const [from, setFrom] = useState('');
   const [until, setUntil] = useState('');
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const jobs = cards.flatMap(each => each.slices).filter(each => each.lease.holder === 'job');
@@ -33,7 +34,8 @@ export function CloseDialog(props: {
       onClose={props.onClose}
       onDo={() => {
         const ends = until === '' ? null : new Date(until);
-        props.run(close(client, cards, { reason, until: ends, drain }));
+        const begins = from === '' ? null : new Date(from);
+        props.run(close(client, cards, { reason, until: ends, drain, begins_at: begins }));
       }}
     >
       <p>{cards.map(nameOf).join(', ')}</p>
@@ -50,6 +52,23 @@ export function CloseDialog(props: {
         reason={reason}
         onChange={setReason}
       />
+      {drain && (
+        <Field
+          label={trans.__('From')}
+          hint={trans.__('In %1. Left out: at once. Whoever is there is told now.', zone)}
+        >
+          {id => (
+            <input
+              id={id}
+              type="datetime-local"
+              value={from}
+              onChange={event => {
+                setFrom(event.target.value);
+              }}
+            />
+          )}
+        </Field>
+      )}
       <Field
         label={trans.__('Until')}
         hint={trans.__('In %1. Left out: until somebody opens it.', zone)}

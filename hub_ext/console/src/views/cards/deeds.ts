@@ -20,6 +20,8 @@ export interface Closing {
   readonly reason: string;
   readonly until: Date | null;
   readonly drain: boolean;
+  /** When it begins; `null`: now. */
+  readonly begins_at: Date | null;
 }
 
 export function close(client: Client, cards: readonly Card[], how: Closing): Promise<Outcome> {
@@ -28,7 +30,8 @@ export function close(client: Client, cards: readonly Card[], how: Closing): Pro
       where: card.report.gpu_id,
       reason: how.reason,
       until: how.until === null ? null : how.until.toISOString(),
-      drain: how.drain
+      drain: how.drain,
+      begins_at: how.begins_at === null ? null : how.begins_at.toISOString()
     })
   );
 }

@@ -84,6 +84,7 @@ function haystackOf(card: Card): string {
       typeOf(card),
       card.report.type,
       card.closing?.reason ?? '',
+      card.planned_closing?.reason ?? '',
       ...slices
     ]
       .join('\n')

@@ -42,21 +42,15 @@ export function healthWord(health: Health, card: Card, trans: TranslationBundle)
 
 /** Why it stands like that, a sentence each; none where all is well. */
 export function reasonsOf(card: Card, trans: TranslationBundle, now: Date): string[] {
-  const { closing, report, kept_out } = card;
+  const { closing, planned_closing, report, kept_out } = card;
   const reasons: string[] = [];
   if (card.silent) {
     reasons.push(trans.__('Its agent does not report: this is how it was seen last.'));
   }
-  if (closing !== null) {
-    const what = closing.drains ? trans.__('Drained') : trans.__('Closed');
-    const until =
-      closing.until === null
-        ? ''
-        : ` ${trans.__('until %1', inLocalTime(utcWords(closing.until), now))}`;
-    reasons.push(
-      trans.__('%1 by %2%3: %4', what, closing.closed_by, until, closing.reason) +
-        (closing.gpu_id === null ? ` (${trans.__('the whole node')})` : '')
-    );
+  for (const each of [closing, planned_closing]) {
+    if (each !== null) {
+      reasons.push(reasonOf(each, trans, now));
+    }
   }
   if (report.closed !== null) {
     reasons.push(trans.__('Closed by its agent: %1', report.closed));
@@ -84,6 +78,21 @@ export function reasonsOf(card: Card, trans: TranslationBundle, now: Date): stri
     );
   }
   return reasons;
+}
+
+function reasonOf(
+  closing: NonNullable<Card['closing']>,
+  trans: TranslationBundle,
+  now: Date
+): string {
+  const at = (time: string): string => inLocalTime(utcWords(time), now);
+  const what = closing.drains ? trans.__('Drained') : trans.__('Closed');
+  const begins = closing.begins_at === null ? '' : ` ${trans.__('from %1', at(closing.begins_at))}`;
+  const until = closing.until === null ? '' : ` ${trans.__('until %1', at(closing.until))}`;
+  return (
+    trans.__('%1 by %2%3: %4', what, closing.closed_by, begins + until, closing.reason) +
+    (closing.gpu_id === null ? ` (${trans.__('the whole node')})` : '')
+  );
 }
 
 function utcWords(at: string): string {
