@@ -346,4 +346,9 @@ def test_on_a_phone_nothing_is_beyond_the_edge(visit, hub):
         mark(page, f"part-{part}").click()
         expect(mark(page, f"part-{part}")).to_have_attribute("aria-current", "true")
         assert fits_in_width(page), part
+    # A list of days, of which none lies beside what is in sight.
+    today = mark(page, "calendar").locator("td.today")
+    box = today.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= NARROW["width"]
     assert faults_found_by_axe(page) == []

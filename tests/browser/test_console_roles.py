@@ -199,6 +199,7 @@ def test_an_admin_of_a_group_is_refused_what_is_beyond_it_at_its_place(lead, hub
         write(page, part_with(robots))
         expect(mark(page, "problem").first).to_contain_text(words)
         expect(page.get_by_role("button", name="Apply…")).to_be_disabled()
+        expect(mark(page, "applied")).to_contain_text("mend that")
         if "members" in words:
             page.evaluate("() => window.scrollTo(0, 0)")
             lead.photograph("console-group-refused")

@@ -51,6 +51,9 @@ test('power is what the counter grew by between two words, and not told after a 
   expect(tell(3_000_000, 10)).toBe(200);
   expect(tell(0, 20)).toBe(200);
   expect(tell(1_000_000, 30)).toBe(100);
+  // A counter that is read now and then grows by much at once: over so short a span it tells nothing.
+  expect(tell(3_000_000, 31)).toBe(100);
+  expect(tell(4_000_000, 40)).toBe(300);
   store.restart();
   store.take({ cards: [aCard({ index: 1 })], gone: [], complete: true });
   expect(store.store.value.power_w.size).toBe(0);
@@ -191,9 +194,14 @@ test('who holds most comes first, and jobs are not counted as promised room', ()
     utilisation_percent: 50,
     power_w: null
   });
-  expect(summary.holders.map(each => [each.owner, each.cap_mib / 1024])).toEqual([
-    ['bea', 40],
-    ['ada', 10]
+  expect(
+    summary.holders.map(each => [
+      each.owner,
+      ...[each.cap_mib, each.on_card_mib, each.of_jobs_mib].map(mib => mib / 1024)
+    ])
+  ).toEqual([
+    ['bea', 40, 0, 0],
+    ['ada', 10, 4, 16]
   ]);
 });
 

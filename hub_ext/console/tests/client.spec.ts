@@ -43,7 +43,29 @@ test('a refusal is told in the service’s words, and what a proxy says by its s
   const proxy = new FakeService({
     gpus: () => new Response('<html>', { status: 502, statusText: 'Bad Gateway' })
   });
-  await expect(proxy.client.get('/gpus')).rejects.toThrow('502 Bad Gateway');
+  await expect(proxy.client.get('/gpus')).rejects.toThrow(
+    'The service does not answer; it may be starting: try again soon (502 Bad Gateway).'
+  );
+  const large = new FakeService({
+    gpus: () => new Response('<html>', { status: 413, statusText: 'Payload Too Large' })
+  });
+  await expect(large.client.get('/gpus')).rejects.toThrow(/^413 Payload Too Large$/);
+});
+
+test('that the service is away is told on, and a refusal of its own is not', async () => {
+  const answers = [
+    () => json({ reason: 'busy', message: 'not now', numbers: {} }, 503),
+    () => new Response('<html>', { status: 503 })
+  ];
+  const service = new FakeService({ share: () => answers.shift()?.() ?? json({}) });
+  let away = 0;
+  service.client.onAway = () => {
+    away += 1;
+  };
+  await expect(service.client.get('/share')).rejects.toThrow('not now');
+  expect(away).toBe(0);
+  await expect(service.client.get('/share')).rejects.toThrow('does not answer');
+  expect(away).toBe(1);
 });
 
 test('whose login is over is told that, and not how tokens are sent', async () => {

@@ -107,6 +107,10 @@ test('a document from a file says from which, and that it is read-only here', as
   expect(page.querySelector('[data-sublet="source"]')?.textContent).toContain(
     'from the file /etc/quota.yaml, and is read-only here'
   );
+  // A service that was started again has read it anew: since when it is in force nothing says here.
+  expect(page.querySelector('[data-sublet="source"]')?.textContent).toContain(
+    'Read by the service at '
+  );
 });
 
 test('a draft follows what is in force until something is written, then it is kept', async () => {
@@ -150,4 +154,9 @@ test('a preview of a text before is not told of the one that was asked for last'
   answers[0]?.({ at: 'first' } as never);
   await Promise.all([first, second]);
   expect(quotas.previewed.value).toMatchObject({ text: 'second', preview: { at: 'second' } });
+  quotas.applied(8, 'another');
+  expect(quotas.previewed.value).not.toBeNull();
+  // What would follow has followed then.
+  quotas.applied(9, 'second');
+  expect(quotas.previewed.value).toBeNull();
 });

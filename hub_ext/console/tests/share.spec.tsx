@@ -93,6 +93,7 @@ test('a share is shown with what it is made of, and which line says so', async (
   expect(part('my-slice')).toContain('4 of 10 GiB');
   expect(part('my-slice')).toContain('Lent to a job of bea');
   expect(part('account')).toContain('40 GiB of at most 60 GiB');
+  expect(part('account')).toContain('Cards of all types0.5 of at most 2 cards');
   expect(part('account')).toContain('0.5 of at most 2 cards, 0.25 guaranteed, 0.25 borrowed');
   expect(part('rights')).toContain('limit of memory: 60 GiBeveryone.limit, line 12');
   expect(part('job')).toContain('it waits for a card: place 2');
@@ -108,6 +109,7 @@ test('what has no limit is told in words, without a bar that is full', async () 
   const type = OWN.types[0];
   const own = {
     ...OWN,
+    limit_cards: null,
     limit_mib: null,
     types: [
       { ...type, limit: null, guaranteed: 0 },

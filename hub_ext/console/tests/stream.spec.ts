@@ -197,3 +197,21 @@ test('cards are asked for once the page shows some, and not again while they are
   changes.cardsAreShown();
   expect(streams).toHaveLength(2);
 });
+
+test('a stream that is doubted is followed anew, and that it was lost is told', async () => {
+  const { client, streams } = streaming();
+  const { changes, told } = following(client);
+  changes.doubt();
+  changes.start();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(told).toEqual(['opened']);
+  changes.doubt();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(streams[0]?.signal.aborted).toBe(true);
+  expect(told).toHaveLength(2);
+  expect(told[1]).toMatchObject(['lost', {}]);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(streams).toHaveLength(2);
+  expect(told.at(-1)).toBe('opened');
+  changes.stop();
+});

@@ -260,7 +260,7 @@ test('what the service refuses is told where it was asked', async () => {
   });
   const { part } = await opened(refused);
   expect(part('use-totals')).toContain('more than 50000 rows');
-  expect(part('use-waits')).toContain('Nothing was waited for');
+  expect(part('use-waits')).toContain('No wait ended in this time');
   expect(part('use-refusals')).toContain('Nothing was refused');
 });
 

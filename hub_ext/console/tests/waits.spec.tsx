@@ -204,6 +204,17 @@ test('why one waits, for whom, until when and what would help are said of each',
   expect(text(page, 'found')).toBe('3 of 3 who wait');
 });
 
+test('of several that wait for one reason the summary speaks as of several', async () => {
+  const sums = [
+    { kind: 'job', code: 'limit-full', count: 2 },
+    { kind: 'cell', code: 'turn', count: 1 }
+  ];
+  const { page } = await draw(<WaitsView />, asAdmin(waits({ waiting: WAITING, sums })));
+  await doing(() => undefined);
+  const told = [...page.querySelectorAll('[data-sublet="reason-sum"]')];
+  expect(told.map(each => each.textContent)).toEqual(['2 jobs · limit full', '1 cell · turn']);
+});
+
 test('a reason of the summary shows those who wait for it, and pressed again all', async () => {
   const { page } = await draw(<WaitsView />, asAdmin(waits({ waiting: WAITING })));
   await doing(() => undefined);

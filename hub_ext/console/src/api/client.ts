@@ -45,6 +45,8 @@ export type Fetch = (url: string, options: RequestInit) => Promise<Response>;
 const XSRF = '_xsrf';
 const NOT_LOGGED_IN = 401;
 const NOT_MODIFIED = 304;
+/** What the hub's proxy answers in its place. */
+const IS_AWAY: ReadonlySet<number> = new Set([502, 503, 504]);
 const SAFE_IN_A_PATH = /^[A-Za-z0-9._-]{1,64}$/;
 
 interface Kept {
@@ -54,6 +56,8 @@ interface Kept {
 
 export class Client {
   private readonly kept = new Map<string, Kept>();
+  /** Called when something was asked, and the service is not there to answer. */
+  onAway: (() => void) | null = null;
 
   constructor(
     /** The service's own address, with a slash at its end. */
@@ -172,10 +176,15 @@ export class Client {
       if (error instanceof Error && error.name === 'AbortError') {
         throw error;
       }
+      this.onAway?.();
       throw new AskError(this.trans.__('The service does not answer.'), 0, null);
     }
     if (!answer.ok && (tag === undefined || answer.status !== NOT_MODIFIED)) {
-      throw await errorOf(answer, this.trans);
+      const error = await errorOf(answer, this.trans);
+      if (error.problem === null && IS_AWAY.has(error.status)) {
+        this.onAway?.();
+      }
+      throw error;
     }
     return answer;
   }
@@ -230,7 +239,14 @@ async function errorOf(answer: Response, trans: TranslationBundle): Promise<AskE
   } catch {
     // What a proxy in between answers is no problem of the service's.
   }
-  return new AskError(`${answer.status} ${answer.statusText}`, answer.status, null);
+  const words = `${answer.status} ${answer.statusText}`.trim();
+  return new AskError(
+    IS_AWAY.has(answer.status)
+      ? trans.__('The service does not answer; it may be starting: try again soon (%1).', words)
+      : words,
+    answer.status,
+    null
+  );
 }
 
 const CONFLICT = 409;

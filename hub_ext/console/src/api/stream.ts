@@ -27,6 +27,7 @@ export class Changes {
   private timer: number | undefined;
   private rest_ms = FIRST_REST_MS;
   private started = false;
+  private isOpen = false;
   /** Whether the stream that is open tells of cards. */
   private withCards = false;
 
@@ -58,6 +59,16 @@ export class Changes {
     }
   }
 
+  /**
+   * The service was not there when something else was asked: a stream that seems open is none.
+   * A proxy may hold it long after what it came from has ended.
+   */
+  doubt(): void {
+    if (this.isOpen) {
+      this.controller?.abort();
+    }
+  }
+
   private readonly look = (): void => {
     if (document.hidden) {
       this.close();
@@ -70,6 +81,7 @@ export class Changes {
     window.clearTimeout(this.timer);
     this.controller?.abort();
     this.controller = null;
+    this.isOpen = false;
   }
 
   private async follow(): Promise<void> {
@@ -81,6 +93,7 @@ export class Changes {
     try {
       const answer = await this.client.open('/changes', controller.signal, asked);
       this.rest_ms = FIRST_REST_MS;
+      this.isOpen = this.controller === controller;
       this.listener.opened();
       await this.read(answer, controller);
     } catch (caught) {
@@ -90,6 +103,7 @@ export class Changes {
       return;
     }
     this.controller = null;
+    this.isOpen = false;
     this.listener.lost(error);
     // Who may no longer look is not let in by asking again soon.
     const denied = error instanceof AskError && [401, 403].includes(error.status);

@@ -22,6 +22,19 @@ export function ShareMeters({ share }: { share: GroupShare }): React.JSX.Element
         whole={share.limit_mib}
         warn={isBeyond(share.held_mib, share.limit_mib)}
       />
+      {share.limit_cards !== null && (
+        <Meter
+          label={trans.__('Cards of all types')}
+          words={trans.__(
+            '%1 of at most %2',
+            cardNumber(share.held_cards),
+            cards(trans, share.limit_cards)
+          )}
+          used={share.held_cards}
+          whole={share.limit_cards}
+          warn={isBeyond(share.held_cards, share.limit_cards)}
+        />
+      )}
       {share.types.map(each => (
         <Meter
           key={each.gpu_type}

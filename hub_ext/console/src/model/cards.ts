@@ -13,6 +13,14 @@ export interface Cards {
 
 const MJ_PER_J = 1000;
 const MS_PER_S = 1000;
+/** Counters are read now and then, and reports come at any time: a shorter span tells no power. */
+const SHORTEST_SPAN_S = 10;
+
+/** What a card's counter said, and when. */
+interface Counted {
+  readonly energy_mj: number;
+  readonly at_ms: number;
+}
 
 export class CardStore {
   readonly store = new Store<Cards>({ list: null, whole: false, power_w: new Map() });
@@ -20,6 +28,7 @@ export class CardStore {
   /** Of the word that is not whole yet, after the stream was opened anew. */
   private fresh: Map<string, Card> | null = new Map();
   private readonly power_w = new Map<string, number>();
+  private readonly counted = new Map<string, Counted>();
 
   /** What comes next is all that there is: what it does not name is gone. */
   restart(): void {
@@ -34,14 +43,14 @@ export class CardStore {
     }
     for (const gpu_id of changed.gone) {
       into.delete(gpu_id);
-      this.power_w.delete(gpu_id);
+      this.forget(gpu_id);
     }
     if (changed.complete && this.fresh !== null) {
       this.cards = this.fresh;
       this.fresh = null;
-      for (const gpu_id of this.power_w.keys()) {
+      for (const gpu_id of [...this.counted.keys()]) {
         if (!this.cards.has(gpu_id)) {
-          this.power_w.delete(gpu_id);
+          this.forget(gpu_id);
         }
       }
     }
@@ -60,17 +69,27 @@ export class CardStore {
     });
   }
 
+  private forget(gpu_id: string): void {
+    this.power_w.delete(gpu_id);
+    this.counted.delete(gpu_id);
+  }
+
   private measure(card: Card): void {
-    const before = this.cards.get(card.report.gpu_id);
-    const energy = card.report.energy_mj;
-    const earlier = before?.report.energy_mj;
-    if (energy == null || earlier == null || card.seen_at == null || before?.seen_at == null) {
+    const { gpu_id, energy_mj } = card.report;
+    if (energy_mj == null || card.seen_at == null) {
       return;
     }
-    const passed_s = (Date.parse(card.seen_at) - Date.parse(before.seen_at)) / MS_PER_S;
+    const now: Counted = { energy_mj, at_ms: Date.parse(card.seen_at) };
+    const before = this.counted.get(gpu_id);
     // A driver that was loaded anew counts from the beginning.
-    if (passed_s > 0 && energy >= earlier) {
-      this.power_w.set(card.report.gpu_id, (energy - earlier) / MJ_PER_J / passed_s);
+    if (before === undefined || energy_mj < before.energy_mj) {
+      this.counted.set(gpu_id, now);
+      return;
+    }
+    const passed_s = (now.at_ms - before.at_ms) / MS_PER_S;
+    if (passed_s >= SHORTEST_SPAN_S) {
+      this.counted.set(gpu_id, now);
+      this.power_w.set(gpu_id, (energy_mj - before.energy_mj) / MJ_PER_J / passed_s);
     }
   }
 }

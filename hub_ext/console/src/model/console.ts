@@ -70,6 +70,9 @@ export class Console {
       },
       () => session.sees_all && this.cards.store.isWatched
     );
+    asks.onAway = () => {
+      this.changes.doubt();
+    };
     this.cards.store.onWatched = () => {
       this.changes.cardsAreShown();
     };

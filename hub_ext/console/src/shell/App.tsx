@@ -5,6 +5,7 @@ import { useEffect, useRef } from 'react';
 import { useConsole } from '../model/console';
 import { useStore } from '../model/store';
 import { viewNamed, viewsFor, type Audience, type View } from '../views';
+import { Caught } from './Caught';
 import { useGroup } from './group';
 import { Notes } from './Notes';
 import { following, pathOf, usePlace } from './router';
@@ -61,7 +62,9 @@ export function App(): React.JSX.Element {
             {named === undefined ? trans.__('There is no such view.') : notFor(named.isFor, trans)}
           </p>
         ) : (
-          <view.Body />
+          <Caught key={view.name}>
+            <view.Body />
+          </Caught>
         )}
       </main>
     </>

@@ -21,9 +21,9 @@ export function ThemeChoice(): React.JSX.Element {
         setTheme(chosen);
       }}
     >
-      <option value="auto">{trans.__('as the system')}</option>
-      <option value="light">{trans.__('light')}</option>
-      <option value="dark">{trans.__('dark')}</option>
+      <option value="auto">{trans.__('System colours')}</option>
+      <option value="light">{trans.__('Light')}</option>
+      <option value="dark">{trans.__('Dark')}</option>
     </select>
   );
 }

@@ -9,7 +9,8 @@ export function Legend(): React.JSX.Element {
     ['is-paused', trans.__('paused')],
     ['is-suspended', trans.__('suspended')],
     ['is-resident is-lent', trans.__('lent')],
-    ['is-resident is-borrowed', trans.__('borrowed')]
+    ['is-resident is-borrowed', trans.__('borrowed')],
+    ['is-resident is-job', trans.__('a job, below owners')]
   ];
   return (
     <ul className="legend" aria-hidden="true">

@@ -20,7 +20,12 @@ export function SummaryPart(props: {
       trans.__('mean utilisation'),
       summary.utilisation_percent === null ? '–' : `${summary.utilisation_percent.toFixed(0)} %`
     ],
-    [trans.__('power'), summary.power_w === null ? '–' : `${summary.power_w.toFixed(0)} W`],
+    [
+      summary.power_told === 0 || summary.power_told >= summary.cards
+        ? trans.__('power')
+        : trans.__('power of %1 of %2 cards', summary.power_told, summary.cards),
+      summary.power_w === null ? '–' : `${summary.power_w.toFixed(0)} W`
+    ],
     [trans.__('slices compute'), trans.__('%1 of %2', summary.computing, summary.slices)],
     [trans.__('lent to jobs'), String(summary.lent)],
     [trans.__('suspended'), String(summary.suspended)],
@@ -51,6 +56,9 @@ export function SummaryPart(props: {
                 <span className="quiet">
                   {' · '}
                   {trans.__('%1 on cards', gib(each.on_card_mib))}
+                  {each.of_jobs_mib > 0
+                    ? ` · ${trans.__('%1 by jobs', gib(each.of_jobs_mib))}`
+                    : ''}
                   {' · '}
                   {each.computing > 0
                     ? trans.__('%1 of %2 compute', each.computing, each.slices)
@@ -60,6 +68,11 @@ export function SummaryPart(props: {
               </button>
             </li>
           ))}
+          {summary.holders.length > MOST_HOLDERS && (
+            <li className="quiet">
+              {trans._n('and %1 more', 'and %1 more', summary.holders.length - MOST_HOLDERS)}
+            </li>
+          )}
         </ul>
       )}
     </section>

@@ -9,7 +9,9 @@ export interface Holder {
   readonly computing: number;
   readonly lent: number;
   readonly cap_mib: number;
+  /** Of slices of notebooks: what jobs have is beside it. */
   readonly on_card_mib: number;
+  readonly of_jobs_mib: number;
 }
 
 export interface Summary {
@@ -22,7 +24,9 @@ export interface Summary {
   readonly lent: number;
   readonly suspended: number;
   readonly jobs: number;
+  /** Of those cards that tell it, which are so many. */
   readonly power_w: number | null;
+  readonly power_told: number;
   /** The mean of those cards that tell it. */
   readonly utilisation_percent: number | null;
   /** Who holds most first. */
@@ -43,14 +47,16 @@ export function summaryOf(cards: readonly Card[], power_w: ReadonlyMap<string, n
       computing: 0,
       lent: 0,
       cap_mib: 0,
-      on_card_mib: 0
+      on_card_mib: 0,
+      of_jobs_mib: 0
     };
     holder.slices += 1;
     holder.computing += Number(holding.computes);
     holder.lent += Number(holding.lent);
     // A job lies in room that was promised to others.
     holder.cap_mib += holding.isJob ? 0 : holding.cap_mib;
-    holder.on_card_mib += holding.on_card_mib;
+    holder.on_card_mib += holding.isJob ? 0 : holding.on_card_mib;
+    holder.of_jobs_mib += holding.isJob ? holding.on_card_mib : 0;
     holders.set(owner, holder);
     jobs += Number(holding.isJob);
     suspended += Number(holding.where === 'suspended');
@@ -67,11 +73,14 @@ export function summaryOf(cards: readonly Card[], power_w: ReadonlyMap<string, n
     lent: total(all, each => each.lent),
     suspended,
     jobs,
+    power_told: power_w.size,
     power_w: power_w.size === 0 ? null : total([...power_w.values()], each => each),
     utilisation_percent: told.length === 0 ? null : total(told, each => each) / told.length,
     holders: all.sort(
       (a, b) =>
-        b.cap_mib - a.cap_mib || b.on_card_mib - a.on_card_mib || a.owner.localeCompare(b.owner)
+        b.cap_mib - a.cap_mib ||
+        b.on_card_mib + b.of_jobs_mib - a.on_card_mib - a.of_jobs_mib ||
+        a.owner.localeCompare(b.owner)
     )
   };
 }

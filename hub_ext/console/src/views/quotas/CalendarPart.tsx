@@ -113,7 +113,10 @@ function Day(props: { day: Date; month: Date; calendar: QuotaCalendar }): React.
   ].join(' ');
   return (
     <td className={kind}>
-      <span className="quiet">{day.getDate()}</span>
+      <span className="quiet">
+        <span className="weekday">{day.toLocaleDateString([], { weekday: 'short' })} </span>
+        {day.getDate()}
+      </span>
       <ul>
         {reserved.map(({ what, from, to }) => (
           <li key={`${what.name} ${String(from.getTime())}`}>

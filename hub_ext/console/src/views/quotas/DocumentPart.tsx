@@ -106,6 +106,7 @@ function DraftDeeds(props: {
   const [done, setDone] = useState<string | null>(null);
   const changed = isChanged(draft);
   const isRight = checked.isNow && checked.last?.check.problems.length === 0;
+  const isWrong = checked.isNow && (checked.last?.check.problems.length ?? 0) > 0;
   const isPreviewed = previewed?.text === draft.text && previewed.preview !== null;
   const apply = async (reason: string): Promise<void> => {
     setBusy(true);
@@ -173,7 +174,7 @@ function DraftDeeds(props: {
           {trans.__('Drop my changes')}
         </button>
         <span role="status" className="quiet" data-sublet="applied">
-          {done ?? hintOf({ changed, isPreviewed, mayApply }, trans)}
+          {done ?? hintOf({ changed, isWrong, isPreviewed, mayApply }, trans)}
         </span>
       </div>
       {problem !== null && !asked && (
@@ -210,7 +211,7 @@ function DraftDeeds(props: {
 }
 
 function hintOf(
-  draft: { changed: boolean; isPreviewed: boolean; mayApply: boolean },
+  draft: { changed: boolean; isWrong: boolean; isPreviewed: boolean; mayApply: boolean },
   trans: TranslationBundle
 ): string {
   if (!draft.changed) {
@@ -218,6 +219,9 @@ function hintOf(
   }
   if (!draft.mayApply) {
     return trans.__('This is a trial: you may see what would follow, and an admin applies it.');
+  }
+  if (draft.isWrong) {
+    return trans.__('What is wrong stands below: mend that, then preview it.');
   }
   return draft.isPreviewed ? '' : trans.__('Preview it, then it can be applied.');
 }

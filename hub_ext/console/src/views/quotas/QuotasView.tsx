@@ -109,7 +109,7 @@ function Source(props: { quota: QuotaInForce; group: string | null }): React.JSX
       <p className="quiet" data-sublet="source">
         {group === null ? (
           <>
-            {sourceOf(quota, trans)} {trans.__('In force since')}{' '}
+            {sourceOf(quota, trans)} {trans.__('Read by the service at')}{' '}
             <Moment at={quota.loaded_at} dated />
           </>
         ) : (

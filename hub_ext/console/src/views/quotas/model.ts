@@ -152,6 +152,10 @@ export class Quotas {
   /** A text that was sent is in force: what was written since goes on from there. */
   applied(revision: number, text: string): void {
     this.draft.set({ ...this.draft.value, base: { revision, text } });
+    // What would follow has followed.
+    if (this.previewed.value?.text === text) {
+      this.previewed.set(null);
+    }
   }
 
   /**

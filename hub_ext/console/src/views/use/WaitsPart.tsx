@@ -38,7 +38,9 @@ function Waits({ told }: { told: Told }): React.JSX.Element {
         <p className="quiet">{trans.__('Of all types: waits are not known by type.')}</p>
       )}
       {rows.length === 0 ? (
-        <p>{trans.__('Nothing was waited for in this time.')}</p>
+        <p>
+          {trans.__('No wait ended in this time. What waits now stands in “Who waits for whom”.')}
+        </p>
       ) : (
         <LongTable
           name="use-waits-table"

@@ -58,7 +58,7 @@ export function WaitSummary(props: {
                     props.onChange({ ...which, part: 'waits' });
                   }}
                 >
-                  <b>{many}</b> {kindWord(kind, trans)}
+                  <b>{many}</b> {many === 1 ? kindWord(kind, trans) : kindsWord(kind, trans)}
                   <span className="quiet"> · {codeWord(code)}</span>
                 </button>
               </li>
