@@ -18,6 +18,7 @@ from sublet_hub.usage.store import UseStore
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId
 from sublet_quota.residency.snapshot import Holder
+from sublet_quota.wire.agent_link import ForeignProcesses
 
 from tests.support.compute_race import LARGE_PRODUCTS, SMALL_KERNELS, ComputeRace, Racer
 from tests.support.fake_agent import a_gpu, a_report
@@ -54,12 +55,17 @@ class Desk:
         self.ledger.apply(Change(gpus=(GPU,), slices=records), self.now)
 
     def report(
-        self, *parts: Any, energy_mj: int | None = None, passes: float = 5, **reports: Any
+        self,
+        *parts: Any,
+        energy_mj: int | None = None,
+        passes: float = 5,
+        foreign: ForeignProcesses | None = None,
+        **reports: Any,
     ) -> None:
         """Let time pass; then the agent reports, of each slice by its name."""
         self.now += timedelta(seconds=passes)
         view = NodeView(NodeId("node-a"), "boot", "0", 1)
-        view.gpus = {GPU.gpu_id: a_gpu(energy_mj=energy_mj)}
+        view.gpus = {GPU.gpu_id: a_gpu(energy_mj=energy_mj, foreign_processes=foreign)}
         view.slices = {SliceId(name): a_report(name, **said) for name, said in reports.items()}
         for part in parts:
             part.take(view)
@@ -133,6 +139,17 @@ def test_energy_follows_turns_of_computing_and_adds_up_to_the_last_mj(desk: Desk
     assert ada + ben == counter_mj
     of_all_that_is_idle = 7 * idle_mj / 2
     assert (ada - of_all_that_is_idle) / (ben - of_all_that_is_idle) == pytest.approx(3, rel=0.1)
+
+
+def test_what_a_process_of_no_slice_uses_is_on_nobodys_account(desk: Desk) -> None:
+    meter = UseMeter(desk.ledger, desk.store, desk.clock)
+    foreign = ForeignProcesses(count=1, pids=(9,), held_mib=1, utilisation_percent=50)
+    desk.report(meter, energy_mj=0, a={"gpu_busy_ms": 1})
+    # 100 W when nobody computes: half of it hers, for half of the card.
+    desk.report(meter, energy_mj=500_000, a={"gpu_busy_ms": 1})
+    desk.report(meter, energy_mj=2_000_000, foreign=foreign, a={"gpu_busy_ms": 2_501})
+    meter.store()
+    assert desk.store.use_since("ada", START).energy_mj == 250_000 + 250_000 + 500_000
 
 
 def test_energy_is_not_made_up_where_a_card_has_no_counter(desk: Desk) -> None:
