@@ -20,7 +20,13 @@ from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId
 from sublet_quota.residency.snapshot import Holder
 from sublet_quota.wire.agent_link import ForeignProcesses
 
-from tests.support.compute_race import LARGE_PRODUCTS, SMALL_KERNELS, ComputeRace, Racer
+from tests.support.compute_race import (
+    BOUND_BY_PYTHON,
+    LARGE_PRODUCTS,
+    SMALL_KERNELS,
+    ComputeRace,
+    Racer,
+)
 from tests.support.fake_agent import a_gpu, a_report
 from tests.support.ledger_records import a_slice_record
 from tests.support.migrated_ledger import migrated_ledger
@@ -150,6 +156,36 @@ def test_what_a_process_of_no_slice_uses_is_on_nobodys_account(desk: Desk) -> No
     desk.report(meter, energy_mj=2_000_000, foreign=foreign, a={"gpu_busy_ms": 2_501})
     meter.store()
     assert desk.store.use_since("ada", START).energy_mj == 250_000 + 250_000 + 500_000
+
+
+def test_energy_follows_open_turns_too_and_a_new_agent_that_counts_from_nothing(desk: Desk) -> None:
+    meter = UseMeter(desk.ledger, desk.store, desk.clock)
+    race = ComputeRace([Racer(LARGE_PRODUCTS, 750), Racer(BOUND_BY_PYTHON, 250)])
+    idle_mj, first_ms = 380_000, [0, 0]
+
+    def busy_ms() -> list[int]:
+        return [int(tenant.process.usage.total_s * 1000) for tenant in race.tenants]
+
+    def report(energy_mj: int) -> None:
+        a, b = (1 + ms - first for ms, first in zip(busy_ms(), first_ms, strict=True))
+        desk.report(meter, energy_mj=energy_mj, a={"gpu_busy_ms": a}, b={"gpu_busy_ms": b})
+
+    # 76 W when nobody computes, of what both have reserved half each.
+    report(0)
+    report(idle_mj)
+    for stretch in range(8):
+        if stretch == 6:
+            first_ms = busy_ms()
+        race.run(STRETCH_S)
+        counter_mj = idle_mj + int(race.bench.monitor.energy_mj("SIM-0"))
+        report(counter_mj)
+    assert any(decided.round and decided.round.opened for decided in race.decisions)
+    meter.store()
+    had_mj = [desk.store.use_since(who, START).energy_mj for who in ("ada", "ben")]
+    assert sum(had_mj) == counter_mj
+    active_mj = [mj - 9 * idle_mj / 2 for mj in had_mj]
+    parts = [ms / sum(busy_ms()) for ms in busy_ms()]
+    assert [mj / sum(active_mj) for mj in active_mj] == pytest.approx(parts, rel=0.05)
 
 
 def test_energy_is_not_made_up_where_a_card_has_no_counter(desk: Desk) -> None:
