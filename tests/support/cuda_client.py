@@ -264,11 +264,12 @@ def open_shared(token: str) -> Buffer:
     return Buffer(pointer, 0)
 
 
-def compute(seconds: float) -> None:
-    """Keep one multiprocessor busy with kernels of a millisecond."""
+def compute(seconds: float, *, at_once: int = 1) -> None:
+    """Keep one multiprocessor busy with kernels of a millisecond, launched so many at once."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        _launch(1e-3)
+        for _ in range(at_once):
+            _launch(1e-3)
         synchronize()
 
 

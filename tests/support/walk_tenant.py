@@ -3,7 +3,8 @@
 Forked by ``walk_root``. Reads commands, one a line, and answers with one JSON object a line:
 ``cell N`` tells the agent that a cell runs, as kernels do, asks at its gate (again, while the
 agent is away), then checks every buffer by its hash, computes, and changes something within its
-cap; now and then it leaves the GPU alone for longer than a slice stays active. ``begin`` makes a
+cap; now and then it leaves the GPU alone for longer than a slice stays active. ``long N MARK``
+computes in a cell until there is a file of that name. ``begin`` makes a
 job's context, ``job`` does as cells do for ever, several rounds a cell. A greedy one also takes
 and frees memory in between, unasked.
 """
@@ -18,6 +19,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from sublet_lab.kernel.kernel_link import KernelLink
@@ -104,10 +106,20 @@ def think(rng: random.Random) -> None:
         time.sleep(0.3 + rng.random() * 0.3)
 
 
-def run_long(link: KernelLink, work: Work, cell: str, seconds: float) -> dict[str, object]:
-    """Compute for long in one cell."""
+def run_long(link: KernelLink, work: Work, cell: str, mark: Path) -> dict[str, object]:
+    """Compute in one cell until there is a mark."""
+
+    def compute() -> None:
+        while not mark.exists():
+            gpu.compute(0.3)
+
+    # Two fill the card, however late a busy machine lets either go on.
+    threads = [threading.Thread(target=compute) for _ in range(2)]
     with gated_cell(link, cell):
-        gpu.compute(seconds)
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
         work.check()
     return {"cell": cell, "held_mib": work.held_mib}
 
@@ -143,7 +155,7 @@ def main() -> None:  # noqa: C901 - one branch a command
                     greedy = False
                 answer = {"cell": command[1], "held_mib": work.held_mib}
             elif command[0] == "long":
-                answer = run_long(link, work, command[1], float(command[2]))
+                answer = run_long(link, work, command[1], Path(command[2]))
             elif command[0] == "begin":
                 gpu.compute(0.001)
                 answer = {"begun": os.getpid()}

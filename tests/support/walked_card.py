@@ -20,6 +20,7 @@ OPERATIONS = (
     OperationKind.RESTORE,
     OperationKind.UNLOCK,
 )
+_MOVES = frozenset({OperationKind.CHECKPOINT.value, OperationKind.RESTORE.value})
 
 
 class WalkedCard(Protocol):
@@ -35,6 +36,10 @@ class WalkedCard(Protocol):
         ...
 
     def states(self, pids: set[int]) -> dict[int, str | None]: ...
+
+    def turn_that_meets_a_move(self) -> str | None:
+        """Return who is paused for a turn while memory moves; ``None``: nobody, or not told."""
+        ...
 
     def worked(self, pids: set[int]) -> dict[int, float]:
         """Return a number for each process that grows while it computes."""
@@ -75,6 +80,11 @@ class SimulatedCard:
         listed = self._administration.inspect().processes
         return {p.pid: p.state for p in listed if p.pid in pids}
 
+    def turn_that_meets_a_move(self) -> str | None:
+        listed = self._administration.inspect().processes
+        moves = any(p.operation in _MOVES for p in listed)
+        return self.in_words() if moves and any(p.leased for p in listed) else None
+
     def worked(self, pids: set[int]) -> dict[int, float]:
         listed = self._administration.inspect().processes
         return {p.pid: p.busy_ms for p in listed if p.pid in pids}
@@ -99,7 +109,8 @@ class SimulatedCard:
 
     def in_words(self) -> str:
         return "\n".join(
-            f"  {p.pid} {p.state} {p.operation} {p.held_mib} MiB, {p.waiting_calls} wait"
+            f"  {p.pid} {p.state}{' for a while' * p.leased} {p.operation} {p.held_mib} MiB, "
+            f"{p.waiting_calls} wait"
             for p in self._administration.inspect().processes
         )
 
@@ -116,6 +127,9 @@ class RealCard:
 
     def lost(self, *, verify: bool) -> str | None:
         del verify
+        return None
+
+    def turn_that_meets_a_move(self) -> str | None:
         return None
 
     def states(self, pids: set[int]) -> dict[int, str | None]:

@@ -8,7 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from sublet_quota.compute.card_use import CardUse, ComputingSlice, NotPausable
-from sublet_quota.compute.foreign import told_beside_foreign_use, who_has_less_by_foreign_use
+from sublet_quota.compute.foreign import (
+    Wants,
+    told_beside_foreign_use,
+    who_has_less_by_foreign_use,
+)
 from sublet_quota.compute.past import PastCompute
 from sublet_quota.compute.policy import PERIOD, decide_turns, judge_without_turns
 from sublet_quota.names.ids import SliceId
@@ -66,6 +70,7 @@ class ComputeShares:
         self._past = PastCompute()
         self._kept: dict[SliceId, ShareKept] = {}
         self._foreign = 0.0
+        self._wants = Wants()
         self._has_less_by_that: frozenset[SliceId] = frozenset()
 
     @property
@@ -116,7 +121,8 @@ class ComputeShares:
         by_id = {s.slice_id: s for s in everybody if s.assignment is not None and s.processes}
         self._foreign = self._used_by_no_slice(everybody)
         use = self._use(by_id.values(), now, may_begin=may_begin)
-        self._has_less_by_that = who_has_less_by_foreign_use(use)
+        self._wants = self._wants.measured(use)
+        self._has_less_by_that = who_has_less_by_foreign_use(use, self._wants.known)
         if not self._takes_turns:
             self._kept = dict(judge_without_turns(use))
             return False

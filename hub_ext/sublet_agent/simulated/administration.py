@@ -36,6 +36,8 @@ class ProcessTruth:
     """The state in the driver's words: running, locked, checkpointed, failed."""
     operation: str | None
     """What is being done to the process at this moment."""
+    leased: bool
+    """Whether the process is locked for a while only, after which it is let run."""
     held_mib: int
     on_card_mib: int
     host_mib: int
@@ -196,6 +198,7 @@ def _process(answer: Mapping[str, Any]) -> ProcessTruth:
             gpu_id=answer["gpu_id"],
             state=answer["state"],
             operation=answer["operation"],
+            leased=answer["leased"],
             held_mib=answer["held_mib"],
             on_card_mib=answer["on_card_mib"],
             host_mib=answer["host_mib"],

@@ -57,6 +57,13 @@ def _is_possible(card: _Card, energy_mj: int, passed_s: float) -> bool:
     return 0 <= energy_mj - card.energy_mj <= _MOST_MW * passed_s
 
 
+def _foreign_ms(gpu: GpuReport, passed_s: float) -> int:
+    """Return how long a card computed for what belongs to no slice, by what it tells of that."""
+    foreign = gpu.foreign_processes
+    percent = None if foreign is None else foreign.utilisation_percent
+    return round(passed_s * 10 * (percent or 0))
+
+
 class UseMeter:
     """The sums of use by owner, hour, payer and model."""
 
@@ -161,7 +168,8 @@ class UseMeter:
             )
             for held in slices
         ]
-        parts_mj = split_energy(used_mj, round(card.idle_mw * gapless_s), uses).of_slices
+        idle_mj, foreign_ms = round(card.idle_mw * gapless_s), _foreign_ms(gpu, gapless_s)
+        parts_mj = split_energy(used_mj, idle_mj, uses, foreign_ms).of_slices
         for held in slices:
             part_mj = parts_mj[held.record.slice_id]
             if part_mj:

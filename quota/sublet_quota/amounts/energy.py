@@ -2,8 +2,8 @@
 
 Energy above idle goes by each slice's share of the time in which the GPU computed, so of slices
 that take turns to each as its turns were; idle energy by what each has reserved, suspended slices
-none of it. What is left (nobody computed, not all is reserved) is nobody's. With that the parts are
-what the counter says, to the last mJ.
+none of it. What is left is nobody's: nobody computed, what belongs to no slice did, or not all is
+reserved. With that the parts are what the counter says, to the last mJ.
 """
 
 from collections.abc import Sequence
@@ -35,17 +35,20 @@ class EnergyParts:
     nobodys: int
 
 
-def split_energy(total_mj: int, idle_mj: int, uses: Sequence[SliceUse]) -> EnergyParts:
+def split_energy(
+    total_mj: int, idle_mj: int, uses: Sequence[SliceUse], foreign_ms: int = 0
+) -> EnergyParts:
     """Return each slice's part of what the counter says, in mJ, and nobody's.
 
-    ``idle_mj`` of it the GPU would have used in any case.
+    ``idle_mj`` of it the GPU would have used in any case. ``foreign_ms``: how long the GPU computed
+    for what belongs to no slice, as far as that is told.
     """
     total = max(0, total_mj)
     idle = max(0, min(total, idle_mj))
-    busy_ms = [max(0, use.busy_ms) for use in uses]
+    busy_ms = [*(max(0, use.busy_ms) for use in uses), max(0, foreign_ms)]
     reserved = [0 if use.suspended else max(0, use.reserved_milli) for use in uses]
     unreserved = max(0, _WHOLE_GPU_MILLI - sum(reserved))
-    active_parts = _divided(total - idle, busy_ms) if any(busy_ms) else [0] * len(uses)
+    *active_parts, _ = _divided(total - idle, busy_ms) if any(busy_ms) else [0] * len(busy_ms)
     *idle_parts, _ = _divided(idle, [*reserved, unreserved])
     parts = {
         use.slice_id: active + idle

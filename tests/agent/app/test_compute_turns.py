@@ -16,14 +16,14 @@ APPLICATION = "sublet_agent.app.application"
 UNEQUAL = {"a": 750, "b": 250}
 
 
-def serve_both(world, **pool):
+def serve_both(world, line="gpu.compute(100000)", **pool):
     """Two notebooks with shares of 3:1, each of which computes without an end."""
     slices = [world.notebook(name, 20, compute_milli=share) for name, share in UNEQUAL.items()]
     world.serve(*slices, idle_after_s=600.0, **pool)
     kernels = [world.kernel(name) for name in UNEQUAL]
     for kernel in kernels:
         kernel.enter()
-        kernel.tenant.begin("gpu.compute(100000)")
+        kernel.tenant.begin(line)
     return kernels
 
 
@@ -153,6 +153,20 @@ def test_who_is_paused_for_a_turn_runs_on_where_agent_and_watchdog_die_at_once(t
         world.until(lambda: all(busy_ms(world)[k.pid] > began[k.pid] for k in kernels))
         # They stay so: nothing pauses them again.
         assert [world.truth(k.pid) for k in kernels] == ["running"] * 2
+
+
+def test_who_is_paused_for_a_turn_when_the_drivers_helper_dies_runs_on_and_turns_go_on(tmp_path):
+    options = ("--SubletAgent.tick_s=0.05", "--SubletAgent.compute_turns=True")
+    with agent_world(tmp_path, *options, nvidia=True) as world:
+        ada, ben = serve_both(world, "gpu.compute(100000, at_once=15)")
+        takes_turns(world, (ada, ben))
+        for _ in range(2):
+            world.until(lambda: world.truth(ben.pid) == "locked")
+            helper = world.agent.helper_pid()
+            os.kill(helper, signal.SIGKILL)
+            world.until(lambda: world.truth(ben.pid) == "running")
+            world.until(lambda: world.truth(ben.pid) == "locked")
+            assert world.agent.helper_pid() != helper
 
 
 def test_an_agent_that_stops_leaves_nobody_paused(tmp_path):

@@ -287,6 +287,23 @@ def test_whose_share_foreign_processes_take_is_told_so_with_how_much_they_use(be
         assert [shares.foreign_percent(each) for each in slices] == [None] * 2
 
 
+def test_who_has_what_it_took_before_foreign_processes_came_is_told_that_it_lacks_nothing(bench):
+    one, gpu = slices_that_fill_the_card(bench)[0], a_card(busy=10)
+    (process,) = one.processes.on_gpu()
+    process.note_measured(10 * GIB, 10)
+    with shares_of(bench, gpu) as shares:
+        for second in (1, 2):
+            gpu.read(replace(gpu.reading, measured_until=after(second)))
+            shares.note([one], after(second), may_begin=True)
+        beside = replace(gpu.reading, utilisation_percent=100, foreign_percent=90)
+        gpu.read(replace(beside, measured_until=after(4)))
+        shares.note([one], after(4), may_begin=True)
+        assert shares.kept(one) is ShareKept.NOT_NEEDED
+        process.note_measured(10 * GIB, 5)
+        shares.note([one], after(4.1), may_begin=True)
+        assert shares.kept(one) is ShareKept.FOREIGN
+
+
 def test_what_is_left_of_a_released_slice_is_as_foreign_as_any_process(bench):
     slices = slices_that_fill_the_card(bench)
     slices[1].release(activity_record())

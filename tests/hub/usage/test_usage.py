@@ -18,8 +18,15 @@ from sublet_hub.usage.store import UseStore
 from sublet_quota.life_cycles.slice_states import SliceState
 from sublet_quota.names.ids import GpuId, JobId, NodeId, SliceId
 from sublet_quota.residency.snapshot import Holder
+from sublet_quota.wire.agent_link import ForeignProcesses
 
-from tests.support.compute_race import LARGE_PRODUCTS, SMALL_KERNELS, ComputeRace, Racer
+from tests.support.compute_race import (
+    BOUND_BY_PYTHON,
+    LARGE_PRODUCTS,
+    SMALL_KERNELS,
+    ComputeRace,
+    Racer,
+)
 from tests.support.fake_agent import a_gpu, a_report
 from tests.support.ledger_records import a_slice_record
 from tests.support.migrated_ledger import migrated_ledger
@@ -54,12 +61,17 @@ class Desk:
         self.ledger.apply(Change(gpus=(GPU,), slices=records), self.now)
 
     def report(
-        self, *parts: Any, energy_mj: int | None = None, passes: float = 5, **reports: Any
+        self,
+        *parts: Any,
+        energy_mj: int | None = None,
+        passes: float = 5,
+        foreign: ForeignProcesses | None = None,
+        **reports: Any,
     ) -> None:
         """Let time pass; then the agent reports, of each slice by its name."""
         self.now += timedelta(seconds=passes)
         view = NodeView(NodeId("node-a"), "boot", "0", 1)
-        view.gpus = {GPU.gpu_id: a_gpu(energy_mj=energy_mj)}
+        view.gpus = {GPU.gpu_id: a_gpu(energy_mj=energy_mj, foreign_processes=foreign)}
         view.slices = {SliceId(name): a_report(name, **said) for name, said in reports.items()}
         for part in parts:
             part.take(view)
@@ -133,6 +145,47 @@ def test_energy_follows_turns_of_computing_and_adds_up_to_the_last_mj(desk: Desk
     assert ada + ben == counter_mj
     of_all_that_is_idle = 7 * idle_mj / 2
     assert (ada - of_all_that_is_idle) / (ben - of_all_that_is_idle) == pytest.approx(3, rel=0.1)
+
+
+def test_what_a_process_of_no_slice_uses_is_on_nobodys_account(desk: Desk) -> None:
+    meter = UseMeter(desk.ledger, desk.store, desk.clock)
+    foreign = ForeignProcesses(count=1, pids=(9,), held_mib=1, utilisation_percent=50)
+    desk.report(meter, energy_mj=0, a={"gpu_busy_ms": 1})
+    # 100 W when nobody computes: half of it hers, for half of the card.
+    desk.report(meter, energy_mj=500_000, a={"gpu_busy_ms": 1})
+    desk.report(meter, energy_mj=2_000_000, foreign=foreign, a={"gpu_busy_ms": 2_501})
+    meter.store()
+    assert desk.store.use_since("ada", START).energy_mj == 250_000 + 250_000 + 500_000
+
+
+def test_energy_follows_open_turns_too_and_a_new_agent_that_counts_from_nothing(desk: Desk) -> None:
+    meter = UseMeter(desk.ledger, desk.store, desk.clock)
+    race = ComputeRace([Racer(LARGE_PRODUCTS, 750), Racer(BOUND_BY_PYTHON, 250)])
+    idle_mj, first_ms = 380_000, [0, 0]
+
+    def busy_ms() -> list[int]:
+        return [int(tenant.process.usage.total_s * 1000) for tenant in race.tenants]
+
+    def report(energy_mj: int) -> None:
+        a, b = (1 + ms - first for ms, first in zip(busy_ms(), first_ms, strict=True))
+        desk.report(meter, energy_mj=energy_mj, a={"gpu_busy_ms": a}, b={"gpu_busy_ms": b})
+
+    # 76 W when nobody computes, of what both have reserved half each.
+    report(0)
+    report(idle_mj)
+    for stretch in range(8):
+        if stretch == 6:
+            first_ms = busy_ms()
+        race.run(STRETCH_S)
+        counter_mj = idle_mj + int(race.bench.monitor.energy_mj("SIM-0"))
+        report(counter_mj)
+    assert any(decided.round and decided.round.opened for decided in race.decisions)
+    meter.store()
+    had_mj = [desk.store.use_since(who, START).energy_mj for who in ("ada", "ben")]
+    assert sum(had_mj) == counter_mj
+    active_mj = [mj - 9 * idle_mj / 2 for mj in had_mj]
+    parts = [ms / sum(busy_ms()) for ms in busy_ms()]
+    assert [mj / sum(active_mj) for mj in active_mj] == pytest.approx(parts, rel=0.05)
 
 
 def test_energy_is_not_made_up_where_a_card_has_no_counter(desk: Desk) -> None:

@@ -42,19 +42,25 @@ def test_what_nobody_of_ours_computed_is_nobodys() -> None:
     assert (split.of_slices, split.nobodys) == ({"a": 0}, 1000)
 
 
+def test_what_belongs_to_no_slice_is_nobodys_for_as_long_as_it_computed() -> None:
+    split = split_energy(1000, 200, [use("a", 500, 300), use("b", 500, 100)], foreign_ms=400)
+    assert split.of_slices == {"a": 300 + 100, "b": 100 + 100}
+    assert split.nobodys == 400
+
+
 def test_no_mj_is_lost_where_parts_are_no_whole_ones() -> None:
     split = split_energy(1000, 0, [use("a", 100, 1), use("b", 100, 1), use("c", 100, 1)])
     assert sorted(split.of_slices.values()) == [333, 333, 334]
     assert split.nobodys == 0
 
 
-@given(AMOUNTS, AMOUNTS, USES)
+@given(AMOUNTS, AMOUNTS, USES, st.integers(0, 10**6))
 def test_the_parts_are_what_the_counter_says_to_the_last_mj_and_none_is_negative(
-    total: int, idle: int, uses: list[SliceUse]
+    total: int, idle: int, uses: list[SliceUse], foreign_ms: int
 ) -> None:
-    split = split_energy(total, idle, uses)
+    split = split_energy(total, idle, uses, foreign_ms)
     assert sum(split.of_slices.values()) + split.nobodys == total
     assert all(part >= 0 for part in (*split.of_slices.values(), split.nobodys))
     is_reserved = sum(u.reserved_milli for u in uses if not u.suspended) >= 1000
-    if is_reserved and any(u.busy_ms for u in uses):
+    if is_reserved and any(u.busy_ms for u in uses) and not foreign_ms:
         assert split.nobodys == 0

@@ -188,6 +188,7 @@ class Monitor:
             "gpu_ids": [card.gpu_id for card in process.cards.values()],
             "state": process.state.value,
             "operation": operation.kind.value if operation is not None else None,
+            "leased": process.lease is not None,
             "pending": len(process.pending),
             "held_mib": process.held_mib,
             "on_card_mib": process.on_card_mib,
