@@ -15,6 +15,7 @@ function inForce(more: object = {}): object {
     path: null,
     kept_in: 'database',
     revision: 7,
+    part: null,
     loaded_at: '2026-12-02T09:00:00Z',
     errors: [],
     warnings: [],
@@ -115,7 +116,7 @@ test('a draft follows what is in force until something is written, then it is ke
   const { console } = await draw(<></>, service);
   const quotas = new Quotas(console);
   await quotas.quota.refresh();
-  expect(quotas.draft.value).toEqual({ base: { revision: 7, text: TEXT }, text: TEXT });
+  expect(quotas.draft.value).toEqual({ base: { revision: 7, part: null, text: TEXT }, text: TEXT });
   told = inForce({ revision: 8, text: `${TEXT}# theirs\n` });
   await quotas.quota.refresh();
   expect(quotas.draft.value.base?.revision).toBe(8);

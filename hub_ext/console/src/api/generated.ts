@@ -894,12 +894,14 @@ export interface components {
             readonly until: string | null;
         };
         readonly Applied: {
-            readonly about: components["schemas"]["RevisionInfo"];
+            readonly about: components["schemas"]["RevisionInfo"] | null;
             readonly is_new: boolean;
+            readonly part: string | null;
             readonly warnings: readonly string[];
         };
         readonly ApplyRequest: {
-            readonly expect: number;
+            readonly expect: number | null;
+            readonly expect_part: string | null;
             readonly reason: string;
             readonly text: string;
         };
@@ -1549,7 +1551,8 @@ export interface components {
             readonly errors: readonly string[];
             readonly groups: readonly string[] | null;
             readonly kept_in: string;
-            readonly loaded_at: string;
+            readonly loaded_at: string | null;
+            readonly part: string | null;
             readonly path: string | null;
             readonly revision: number | null;
             readonly text: string;
@@ -1674,13 +1677,14 @@ export interface components {
         };
         readonly RevisionInfo: {
             readonly author: string;
+            readonly change: string | null;
             readonly groups: readonly string[];
             readonly in_force: boolean;
             readonly is_part: boolean;
             readonly keys_changed: number;
             readonly made_at: string;
             readonly reason: string;
-            readonly revision: number;
+            readonly revision: number | null;
             readonly role: string | null;
         };
         readonly RevisionText: {
