@@ -99,6 +99,7 @@ const NOTICE = {
   audience: 'all',
   name: null,
   made_by: 'root',
+  within: [],
   made_at: AT,
   until: AT
 };
@@ -216,7 +217,7 @@ test('who but reads sees all that wait, and the limits that are proposed', async
 
 test('an admin of a group has its part of the quotas, and asks for that alone', async () => {
   const { page, paths, part } = await opened(LEAD, 'quotas?of-group=vision');
-  expect(links(page)).toEqual(['My share', 'Who waits for whom', 'Use', 'Quotas']);
+  expect(links(page)).toEqual(['My share', 'Who waits for whom', 'Use', 'Quotas', 'Notices']);
   expect(part('source')?.textContent).toContain('the group vision and all below it');
   expect(part('source')?.textContent).not.toContain('7');
   expect(part('group')?.textContent).toContain('vision');

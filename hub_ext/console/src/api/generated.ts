@@ -886,6 +886,7 @@ export interface components {
             readonly name: string | null;
             readonly text: string;
             readonly until: string;
+            readonly within: readonly string[];
         };
         readonly AnnouncementRequest: {
             readonly audience: components["schemas"]["Audience"];
@@ -1316,6 +1317,7 @@ export interface components {
             readonly text: string;
             readonly until: string;
             readonly warning: string | null;
+            readonly within: readonly string[];
         };
         readonly MoveReport: {
             readonly began: string;
