@@ -16,8 +16,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Forget what admins of groups tell: it would be told in the name of an admin of all."""
-    op.execute(
-        "DELETE FROM announcements WHERE within IS NOT NULL AND CAST(within AS TEXT) <> 'null'"
-    )
+    op.execute("DELETE FROM announcements WHERE CAST(within AS TEXT) NOT IN ('null', '[]')")
     with op.batch_alter_table("announcements") as announcements:
         announcements.drop_column("within")
