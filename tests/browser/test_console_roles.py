@@ -164,6 +164,7 @@ def test_an_admin_of_a_group_sets_what_is_below_it_within_what_it_has(lead, hub)
         "Who waits for whom",
         "Use",
         "Quotas",
+        "Notices",
     ]
     expect(mark(page, "group", group="robots")).to_contain_text("1 slice")
     expect(mark(page, "group")).to_have_count(3)
@@ -296,6 +297,32 @@ def test_nothing_of_another_group_comes_to_the_page_of_an_admin_of_a_group(lead)
     assert any("quota/tree?group=speech" in url for url in told)
     assert [url for url, body in told.items() if "canary" in body] == []
     assert not any("canary" in each for each in shown)
+
+
+def test_an_admin_of_a_group_tells_it_something_and_others_nothing(lead, visit, hub):
+    page = lead.page
+    page.get_by_role("link", name="Notices").click()
+    page.get_by_role("button", name="Write a notice…").click()
+    dialog = mark(page, "notice-dialog")
+    expect(dialog.get_by_role("combobox", name="To").locator("option")).to_have_text(
+        ["a group, with all below it", "one user"]
+    )
+    assert faults_found_by_axe(page) == []
+    dialog.get_by_label("What is told").fill("<b>tidy up</b>")
+    for name in ("law-canary", "no-such-group"):
+        dialog.get_by_label("Name").fill(name)
+        dialog.get_by_role("button", name="Tell").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("to nobody else")
+        lead.expect_complaint("403")
+    dialog.get_by_label("Name").fill("robots")
+    dialog.get_by_role("button", name="Tell").click()
+    expect(mark(page, "notice")).to_contain_text("To group robots")
+    expect(mark(page, "notice")).to_contain_text("by bea, admin of vision")
+    ada = open_console(visit("ada", viewport=TALL), hub.settings.password, "view/share")
+    expect(mark(ada, "announcement")).to_contain_text("bea, admin of vision: <b>tidy up</b>")
+    page.get_by_role("button", name="Take back").click()
+    expect(mark(page, "notice")).to_have_count(0)
+    expect(mark(ada, "announcement")).to_have_count(0)
 
 
 def test_who_but_reads_sees_all_and_has_nothing_to_change_it_by(visit, hub):

@@ -5,10 +5,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -451,6 +451,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     proxies: tuple[Network, ...] = (),
     most_connections: int = 512,
     console: Bundle | None = None,
+    now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[HubWorld]:
     """Run the service until the block ends; the folder is its state, and can be used again."""
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
@@ -458,7 +459,7 @@ async def hub_world(  # noqa: PLR0913, PLR0917 - all that a service can be given
     secrets = NodeSecrets(write_node_secrets(folder / "nodes"))
     identities = agents or secrets
     client = HubClient(hub.url, SERVICE_TOKEN)
-    outside = Adapters(database, client, identities, utc_now, runs, nodes)
+    outside = Adapters(database, client, identities, now, runs, nodes)
     assembly = Assembly(settings or settings_for(folder), outside)
     auth = make_service_auth(hub.url, SERVICE_TOKEN, PREFIX)
     server = make_server(

@@ -4,7 +4,7 @@ import type { Announcement } from '../src/api/types';
 import { tell } from '../src/views/cards/deeds';
 import { NoticesView } from '../src/views/notices/NoticesView';
 import { aCard, aSlice } from './support/answers';
-import { button, doing, draw, FakeService, json, type } from './support/page';
+import { button, doing, draw, FakeService, json, SESSION, type } from './support/page';
 
 beforeAll(() => {
   // happy-dom opens no dialogs in front of others.
@@ -24,6 +24,7 @@ function told(id: string, more: Partial<Announcement>): Announcement {
     audience: 'all',
     name: null,
     made_by: 'root',
+    within: [],
     made_at: '2026-12-02T09:00:00Z',
     until: '2026-12-03T09:00:00Z',
     ...more
@@ -205,4 +206,40 @@ test('what could not be delivered by mail or webhook is told with why', async ()
   expect(out).toMatch(/to 3 users · last: 2026-W48 · next:.*Dec 7/);
   expect(out).toContain('Nobody is told of: art, <b>law</b> and 1 more');
   expect(out).toContain('cannot be made');
+});
+
+test('an admin of groups writes to theirs alone, and takes back what is told within them', async () => {
+  const lead = { ...SESSION, name: 'lead', admin: false, sees_all: false, groups: ['nlp'] };
+  const service: FakeService = new FakeService({
+    announcements: () =>
+      service.asked.at(-1)?.method === 'POST'
+        ? json({ ...told('b', {}), warning: null }, 201)
+        : json([told('a', { audience: 'group', name: 'nlp', made_by: 'bea', within: ['nlp'] })]),
+    'quota/tree': () =>
+      json({ groups: [{ share: { group: 'nlp' } }, { share: { group: 'nlp-1' } }] })
+  });
+  const { page } = await draw(<NoticesView />, service, lead);
+  await doing(() => undefined);
+  expect(page.querySelector('[data-sublet="notice"]')?.textContent).toContain(
+    'by bea, admin of nlp'
+  );
+  expect(button(page, 'Take back').disabled).toBe(false);
+  expect(page.querySelector('[data-sublet="deliveries"]')).toBeNull();
+  expect(service.asked.map(each => each.url).some(each => each.includes('deliveries'))).toBe(false);
+
+  await doing(() => {
+    button(page, 'Write a notice…').click();
+  });
+  await doing(() => undefined);
+  const options = [...page.querySelectorAll('dialog select option')];
+  expect(options.map(each => each.getAttribute('value'))).toEqual(['group', 'owner']);
+  const names = [...page.querySelectorAll('datalist option')];
+  expect(names.map(each => each.getAttribute('value'))).toEqual(['nlp', 'nlp-1']);
+  await doing(() => {
+    type(field(page, 'Name'), 'nlp-1');
+    type(field(page, 'What is told'), HTML);
+  });
+  await send(page);
+  const posted = service.asked.find(each => each.method === 'POST');
+  expect(posted?.body).toMatchObject({ text: HTML, audience: 'group', name: 'nlp-1' });
 });

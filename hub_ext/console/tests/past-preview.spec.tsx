@@ -232,6 +232,7 @@ test.each([
       path: null,
       kept_in: 'database' as const,
       revision: 7,
+      part: null,
       loaded_at: '2026-12-02T09:00:00Z',
       errors: [],
       warnings: [],
@@ -257,7 +258,7 @@ test.each([
       void quotas.preview(quota.text);
     });
     await doing(() => undefined);
-    expect(page.querySelector('[data-sublet="preview"]')?.textContent).toContain('revision 7');
+    expect(page.querySelector('[data-sublet="preview"]')?.textContent).toContain('of these groups');
     expect(page.querySelector('[data-sublet="past"]') !== null).toBe(isOffered);
   }
 );

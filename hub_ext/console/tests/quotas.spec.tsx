@@ -15,6 +15,7 @@ function inForce(more: object = {}): object {
     path: null,
     kept_in: 'database',
     revision: 7,
+    part: null,
     loaded_at: '2026-12-02T09:00:00Z',
     errors: [],
     warnings: [],
@@ -119,7 +120,7 @@ test('a draft follows what is in force until something is written, then it is ke
   const { console } = await draw(<></>, service);
   const quotas = new Quotas(console);
   await quotas.quota.refresh();
-  expect(quotas.draft.value).toEqual({ base: { revision: 7, text: TEXT }, text: TEXT });
+  expect(quotas.draft.value).toEqual({ base: { revision: 7, part: null, text: TEXT }, text: TEXT });
   told = inForce({ revision: 8, text: `${TEXT}# theirs\n` });
   await quotas.quota.refresh();
   expect(quotas.draft.value.base?.revision).toBe(8);
@@ -154,9 +155,9 @@ test('a preview of a text before is not told of the one that was asked for last'
   answers[0]?.({ at: 'first' } as never);
   await Promise.all([first, second]);
   expect(quotas.previewed.value).toMatchObject({ text: 'second', preview: { at: 'second' } });
-  quotas.applied(8, 'another');
+  quotas.applied({ revision: 8, part: null, text: 'another' });
   expect(quotas.previewed.value).not.toBeNull();
   // What would follow has followed then.
-  quotas.applied(9, 'second');
+  quotas.applied({ revision: 9, part: null, text: 'second' });
   expect(quotas.previewed.value).toBeNull();
 });

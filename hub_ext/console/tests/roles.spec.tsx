@@ -3,7 +3,7 @@ import { afterEach, beforeAll, expect, test } from 'vitest';
 import type { Topic } from '../src/api/types';
 import type { Session } from '../src/model/session';
 import { App } from '../src/shell/App';
-import { Quotas, quotasOf } from '../src/views/quotas/model';
+import { quotasOf, type Quotas } from '../src/views/quotas/model';
 import { A_CALENDAR, A_PREVIEW, aCard, aSlice } from './support/answers';
 import { doing, draw, FakeService, json, SESSION } from './support/page';
 
@@ -23,8 +23,9 @@ const PART = {
   text: 'groups:\n  vision:\n    groups:\n      robots: {}\n',
   path: null,
   kept_in: 'database',
-  revision: 7,
-  loaded_at: AT,
+  revision: null,
+  part: 'a'.repeat(32),
+  loaded_at: null,
   errors: [],
   warnings: [],
   groups: ['vision']
@@ -52,7 +53,7 @@ const TYPE = {
 };
 const TREE = {
   at: AT,
-  revision: 7,
+  revision: null,
   groups: [
     {
       share: { ...SHARE, group: 'vision', path: ['vision'], types: [TYPE] },
@@ -69,18 +70,20 @@ const TREE = {
   unmet: [],
   left_out: 0
 };
-const REVISIONS = [8, 7]
-  .map(revision => ({
-    revision,
+const REVISIONS = ['8', '7']
+  .map(change => ({
+    revision: null,
+    change,
+    is_part: true,
     author: 'bea',
     made_at: AT,
     reason: 'a robot more',
     keys_changed: 1,
     role: 'group-admin',
     groups: ['vision'],
-    in_force: revision === 8
+    in_force: change === '8'
   }))
-  .map(each => (each.revision === 7 ? { ...each, reason: '', is_part: true } : each));
+  .map(each => (each.change === '7' ? { ...each, reason: '' } : each));
 const WAITS = {
   as_of: AT,
   waiting: [],
@@ -96,6 +99,7 @@ const NOTICE = {
   audience: 'all',
   name: null,
   made_by: 'root',
+  within: [],
   made_at: AT,
   until: AT
 };
@@ -213,7 +217,7 @@ test('who but reads sees all that wait, and the limits that are proposed', async
 
 test('an admin of a group has its part of the quotas, and asks for that alone', async () => {
   const { page, paths, part } = await opened(LEAD, 'quotas?of-group=vision');
-  expect(links(page)).toEqual(['My share', 'Who waits for whom', 'Use', 'Quotas']);
+  expect(links(page)).toEqual(['My share', 'Who waits for whom', 'Use', 'Quotas', 'Notices']);
   expect(part('source')?.textContent).toContain('the group vision and all below it');
   expect(part('source')?.textContent).not.toContain('7');
   expect(part('group')?.textContent).toContain('vision');
@@ -303,38 +307,6 @@ test('an admin of a group writes by forms what is below it, and previews it befo
   expect(part('preview')?.textContent).toContain('1 person has slices or jobs of these groups now');
   expect(part('follows-called-back')?.textContent).toContain('another group on node-a 0');
   expect(apply()?.disabled).toBe(false);
-});
-
-test('a part goes on where something else was changed meanwhile, and stops where it was', async () => {
-  let inForce = { ...PART };
-  let elsewhere = 2;
-  const sent: number[] = [];
-  const asked = new FakeService({
-    quota: () => json(inForce),
-    'quota/revisions': () => {
-      const { expect: revision } = asked.asked.at(-1)?.body as { expect: number };
-      sent.push(revision);
-      if (elsewhere > 0) {
-        elsewhere -= 1;
-        inForce = { ...inForce, revision: inForce.revision + 1 };
-        return json({ reason: 'conflict', message: 'another is in force' }, 409);
-      }
-      return json({ about: { ...REVISIONS[0], revision: 10 }, is_new: true, warnings: [] });
-    }
-  });
-  const { console } = await draw(<></>, asked, LEAD);
-  const quotas = new Quotas(console, 'vision');
-  await quotas.quota.refresh();
-  quotas.write(`${PART.text}# mine\n`);
-  expect(await quotas.apply('why')).toBe(10);
-  expect(sent).toEqual([7, 8, 9]);
-
-  // Another admin of the group has changed the same part.
-  inForce = { ...PART, revision: 11, text: `${PART.text}# theirs\n` };
-  quotas.write(`${PART.text}# mine again\n`);
-  expect(await quotas.apply('why')).toBeNull();
-  expect(sent).toHaveLength(3);
-  expect(quotas.draft.value.text).toContain('mine again');
 });
 
 test('an admin of a group sees who of it holds what', async () => {

@@ -78,7 +78,7 @@ class NoticesOut:
                     each.announcement_id,
                     Audience(each.audience),
                     each.name,
-                    each.text,
+                    each.told,
                     from_admin=True,
                     made_at=each.made_at,
                     until=each.until,

@@ -4,10 +4,19 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from sublet_quota.wire.announcements import Audience
 
 from sublet_hub.delivery.sender import Channel
+
+OF_GROUP: Final = "budget-"
+"""So begins the id of what is told of a group's budget, to each of its members."""
+
+
+def is_of_group(notice_id: str) -> bool:
+    """Whether a group's members are told something together, which no one of them brings about."""
+    return notice_id.startswith(OF_GROUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +50,5 @@ class Notice:
 
     @property
     def is_own_doing(self) -> bool:
-        """Whether its receiver brings it about: no admin says it, and it is no report."""
+        """Whether its receiver or their group brings it about: no admin says it, nor a report."""
         return self.audience is Audience.OWNER and not self.from_admin and self.report is str

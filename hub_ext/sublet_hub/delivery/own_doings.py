@@ -4,6 +4,8 @@ The same again soon, such as of a program that goes to and fro across its cap, w
 is told then goes out. It waits no longer than for half of the time that is left to do something.
 Of each owner some are kept, sent or not, by each way, and fewer of one thing: what is more goes out
 by none, and is counted with what was given up. In JupyterLab and on the hub's pages all is told.
+What a group's members are told together, of its budget, is the doing of no one of them: it has as
+much room of its own, and takes none of what is kept for each member.
 """
 
 import logging
@@ -15,7 +17,7 @@ from typing import Final
 from sublet_quota.reasons.undelivered import Undelivered, undelivered_clause
 from sublet_quota.wire.announcements import Audience
 
-from sublet_hub.delivery.notice import Notice
+from sublet_hub.delivery.notice import Notice, is_of_group
 from sublet_hub.delivery.sender import Channel
 from sublet_hub.ledger.deliveries import Delivery
 
@@ -26,7 +28,8 @@ MOST_OF_ONE: Final = 20
 NOT_AGAIN_WITHIN: Final = timedelta(minutes=10)
 _LOG = logging.getLogger(__name__)
 
-_Receiver = tuple[Channel, str | None]
+_Receiver = tuple[Channel, str | None, bool]
+"""By which way and to whom, and whether it is of a group: of that so many are kept, too."""
 _Thing = tuple[_Receiver, str]
 """What an owner is told of: the id of a notice, which is the same when it is told anew."""
 
@@ -45,7 +48,7 @@ class OwnDoings:
         counts, of_things, last = _of_owners(kept)
         taken, too_many = [], []
         for each in sorted(new, key=lambda notice: notice.made_at):
-            receiver = each.channel, each.name
+            receiver = _receiver(each)
             if not each.is_own_doing:
                 taken.append((0, each))
                 continue
@@ -67,13 +70,13 @@ class OwnDoings:
     def given_up(self) -> Counter[Channel]:
         """Return how many were too many and are not forgotten, by way."""
         counts: Counter[Channel] = Counter()
-        for (channel, _), (count, _) in self._too_many.items():
+        for (channel, *_), (count, _) in self._too_many.items():
             counts[channel] += count
         return counts
 
     def last_of(self, channel: Channel) -> datetime | None:
         """Return when one was too many last, by a way."""
-        found = (at for (by, _), (_, at) in self._too_many.items() if by is channel)
+        found = (at for (by, *_), (_, at) in self._too_many.items() if by is channel)
         return max(found, default=None)
 
     def forget(self, before: datetime) -> None:
@@ -85,12 +88,16 @@ class OwnDoings:
         new = [each for each in too_many if each.delivery_id not in self._known]
         self._known = frozenset(each.delivery_id for each in too_many)
         for each in new:
-            receiver = each.channel, each.name
+            receiver = _receiver(each)
             count, _ = self._too_many.get(receiver, (0, now))
             self._too_many[receiver] = count + 1, now
         if new:
             why = undelivered_clause(Undelivered.TOO_MANY)
             _LOG.warning("%d notices are given up: %s", len(new), why)
+
+
+def _receiver(notice: Notice) -> _Receiver:
+    return notice.channel, notice.name, is_of_group(notice.notice_id)
 
 
 def _again_at(notice: Notice, before: datetime) -> datetime:
@@ -119,4 +126,4 @@ def _of_owners(
 def _own(kept: Iterable[Delivery]) -> Iterator[tuple[_Receiver, Delivery]]:
     for each in kept:
         if each.audience == Audience.OWNER and not each.from_admin:
-            yield (Channel(each.channel), each.name), each
+            yield (Channel(each.channel), each.name, is_of_group(each.notice_id)), each

@@ -10,7 +10,7 @@ from sublet_hub.ledger.tables import ANNOUNCEMENTS
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What an admin tells owners."""
+    """What an admin tells owners, or an admin of groups those in these."""
 
     announcement_id: str
     audience: str
@@ -21,6 +21,19 @@ class Announcement:
     made_by: str
     made_at: datetime
     until: datetime
+    within: tuple[str, ...] = ()
+    """The groups whose admin tells it, to nobody outside them; none: an admin of all does."""
+
+    def __post_init__(self) -> None:
+        """Take the groups as the table has them."""
+        object.__setattr__(self, "within", tuple(self.within or ()))
+
+    @property
+    def told(self) -> str:
+        """The text as owners are told it: of an admin of groups with who says it."""
+        if not self.within:
+            return self.text
+        return f"{self.made_by}, admin of {', '.join(self.within)}: {self.text}"
 
 
 class AnnouncementStore(KeptRecords[str, Announcement]):

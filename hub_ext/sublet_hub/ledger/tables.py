@@ -272,6 +272,7 @@ ANNOUNCEMENTS = sa.Table(
     sa.Column("made_by", sa.String(255), nullable=False),
     sa.Column("made_at", UtcDateTime, nullable=False),
     sa.Column("until", UtcDateTime, nullable=False),
+    sa.Column("within", sa.JSON),
 )
 
 DELIVERIES = sa.Table(

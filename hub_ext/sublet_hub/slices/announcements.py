@@ -2,7 +2,9 @@
 
 Who is not meant is not told: of an announcement to another owner, group, node or card nobody hears.
 Who is of a group is as the quota document in force says: the members of it and of all below it.
-JupyterHub's groups count by their own names where the document has no group of the name.
+JupyterHub's groups count by their own names where the document has no group of the name. Of what an
+admin of groups tells nobody hears who is not within these, by the document of the moment: a user
+who is in another group, too, is not theirs alone.
 """
 
 import secrets
@@ -10,9 +12,9 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sublet_quota.document.administered.groups import members_below
+from sublet_quota.document.administered.groups import members_below, with_all_below
 from sublet_quota.document.quota_document import QuotaDocument
-from sublet_quota.names.ids import GpuId, NodeId, UserName
+from sublet_quota.names.ids import GpuId, GroupName, NodeId, UserName
 from sublet_quota.reasons.moments import is_over_words, moment_words, said_moment_words
 from sublet_quota.wire.announcements import AnnouncementRequest, Audience
 from sublet_quota.wire.event_kinds import EventKind
@@ -22,11 +24,23 @@ from sublet_hub.ledger.announcements import Announcement, AnnouncementStore
 from sublet_hub.ledger.events import event
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.records import Change, GpuRecord
+from sublet_hub.security.rate_limits import Rate, RateLimits, take_or_refuse
 
 MOST_LIVE: Final = 100
 """How many there are at most at once: each answer about a share looks through them."""
+MOST_OF_SENDER: Final = 10
+"""How many one admin of groups may have of them: they take none of the room of admins' own."""
+MOST_OF_GROUPS: Final = 500
+"""How many all admins of groups together."""
+RATE: Final = Rate(burst=20, per_s=20 / 86_400)
+"""How many one admin of groups may make in a day: each may go out by mail to all of a group."""
 _USUAL: Final = timedelta(days=1)
 _LONGEST: Final = timedelta(days=366)
+
+
+def no_announcement(announcement_id: str) -> str:
+    """Return in words that there is no such announcement."""
+    return f"there is no announcement {announcement_id}: see `sublet notify --list`"
 
 
 class Announcements:
@@ -46,12 +60,17 @@ class Announcements:
         self._knows_node = knows_node
         self._document = document
         self._now = now
+        self._rate = RateLimits(RATE)
 
-    def make(self, asked: AnnouncementRequest, admin: str) -> Announcement:
+    def make(
+        self, asked: AnnouncementRequest, admin: str, within: tuple[GroupName, ...] = ()
+    ) -> Announcement:
         """Tell owners something, and return the announcement.
 
+        ``within``: the groups whose admin tells it, if no admin of all does.
         ``BadRequestError`` for an end that is over or too far away; ``NotFoundError`` for a node
-        or a card that is not known; ``ConflictError`` where there are too many.
+        or a card that is not known; ``ConflictError`` where there are too many;
+        ``TooManyRequestsError`` where an admin of groups tells too much in a day.
         """
         now = self._now()
         until = now + _USUAL if asked.until is None else asked.until.astimezone(UTC)
@@ -70,9 +89,7 @@ class Announcements:
         name = asked.name
         if asked.audience is Audience.CARD:
             name = self._find_card(name or "")
-        if len(self.live()) >= MOST_LIVE:
-            message = f"there are {MOST_LIVE} announcements already: take some back first"
-            raise ConflictError(message)
+        self._refuse_too_many(admin, within)
         made = Announcement(
             announcement_id=secrets.token_hex(4),
             audience=asked.audience.value,
@@ -81,6 +98,7 @@ class Announcements:
             made_by=admin,
             made_at=now,
             until=until,
+            within=within,
         )
         self._store.add(made)
         to = made.audience if made.name is None else f"{made.audience} {made.name}"
@@ -93,11 +111,38 @@ class Announcements:
         found = self._store.kept.get(announcement_id)
         now = self._now()
         if found is None or found.until <= now:
-            message = f"there is no announcement {announcement_id}: see `sublet notify --list`"
-            raise NotFoundError(message)
+            raise NotFoundError(no_announcement(announcement_id))
         self._store.drop(announcement_id)
         self._tell(EventKind.ANNOUNCEMENT_WITHDRAWN, f"{announcement_id} by {admin}", now)
         return found
+
+    def covering(
+        self,
+        asked: AnnouncementRequest,
+        groups: tuple[GroupName, ...],
+        hub_groups: Collection[str],
+    ) -> tuple[GroupName, ...]:
+        """Return those of the groups of an admin within which all are who are meant.
+
+        None where somebody is meant beside these. ``hub_groups``: in which a user is who is meant.
+        """
+        document = self._document()
+        if asked.audience is Audience.GROUP:
+            meant: Collection[str] = (asked.name or "",)
+        elif asked.audience is Audience.OWNER:
+            meant = document.groups_of(hub_groups)
+        else:
+            meant = ()
+        if not meant or not with_all_below(document, groups).issuperset(meant):
+            return ()
+        return tuple(
+            each for each in groups if not with_all_below(document, (each,)).isdisjoint(meant)
+        )
+
+    def of_groups(self, groups: Collection[GroupName]) -> tuple[Announcement, ...]:
+        """Return what admins of these groups tell, or of some below them, the newest first."""
+        seen = with_all_below(self._document(), groups)
+        return tuple(each for each in self.live() if each.within and seen.issuperset(each.within))
 
     def live(self) -> tuple[Announcement, ...]:
         """Return the announcements that have not ended, the newest first."""
@@ -131,6 +176,8 @@ class Announcements:
         cards: Collection[GpuRecord],
     ) -> bool:
         """Whether an owner is among those who are meant; nobody is by what is not known here."""
+        if announcement.within and not self._is_within(announcement, groups):
+            return False
         match announcement.audience:
             case Audience.ALL:
                 return True
@@ -144,6 +191,30 @@ class Announcements:
                 return any(announcement.name == card.gpu_id for card in cards)
             case _:
                 return False
+
+    def _is_within(self, announcement: Announcement, groups: Collection[str]) -> bool:
+        """Whether who is in these groups of the hub is its sender's to tell something."""
+        document = self._document()
+        seen = with_all_below(document, announcement.within)
+        if announcement.audience == Audience.GROUP:
+            return announcement.name in seen
+        theirs = document.groups_of(groups)
+        return announcement.audience == Audience.OWNER and bool(theirs) and seen.issuperset(theirs)
+
+    def _refuse_too_many(self, sender: str, within: tuple[GroupName, ...]) -> None:
+        of_groups = [each for each in self.live() if each.within]
+        if not within:
+            if len(self.live()) - len(of_groups) >= MOST_LIVE:
+                message = f"there are {MOST_LIVE} announcements already: take some back first"
+                raise ConflictError(message)
+            return
+        if sum(each.made_by == sender for each in of_groups) >= MOST_OF_SENDER:
+            message = f"you tell {MOST_OF_SENDER} things already: take some back first"
+            raise ConflictError(message)
+        if len(of_groups) >= MOST_OF_GROUPS:
+            message = "admins of groups tell too much at this time: try again later"
+            raise ConflictError(message)
+        take_or_refuse(self._rate, sender, "groups were told something")
 
     def _members(self, group: str) -> frozenset[str]:
         """Return the groups of the hub whose members are meant by a group."""

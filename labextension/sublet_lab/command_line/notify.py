@@ -63,7 +63,8 @@ def notify(  # noqa: PLR0913 (click's signature)
 ) -> None:
     """Tell owners something, in JupyterLab's panel and by `sublet share` (admins).
 
-    One line of plain text, of 500 characters at most; it ends by itself.
+    Admins of groups tell their groups, those below, and a user who is in no others. One line of
+    plain text, of 500 characters at most; it ends by itself.
     """
     given = {
         Audience.OWNER: owner,
@@ -138,10 +139,14 @@ def _print(found: Sequence[AnnouncementInfo]) -> None:
     print_table(
         ("!ID", "TO", "BY", "UNTIL", "TEXT"),
         (
-            (each.announcement_id, _to(each), each.made_by, clock(each.until), each.text)
+            (each.announcement_id, _to(each), _by(each), clock(each.until), each.text)
             for each in found
         ),
     )
+
+
+def _by(made: AnnouncementInfo) -> str:
+    return f"{made.made_by}, admin of {', '.join(made.within)}" if made.within else made.made_by
 
 
 def _to(made: AnnouncementInfo) -> str:

@@ -54,7 +54,7 @@ from sublet_lab.command_line.tables import (
     wants_csv,
     wants_json,
 )
-from sublet_lab.command_line.typed import WholeNumber
+from sublet_lab.command_line.typed import REVISION_NAME
 from sublet_lab.command_line.whole_help import WholeHelp
 from sublet_lab.share.quota_words import source_of
 
@@ -109,10 +109,12 @@ def schema() -> None:
 
 
 @quota.command()
-@click.option("--revision", type=WholeNumber(1), help="An earlier one, by its number.")
+@click.option(
+    "--revision", type=REVISION_NAME, help="An earlier one, as `sublet quota history` calls it."
+)
 @json_option
 @pass_service
-def show(service: Service, revision: int | None) -> None:
+def show(service: Service, revision: str | None) -> None:
     """Show the quota document in force, where it came from and when it was read (admins).
 
     An admin of groups is shown their part of it, to be changed and applied.
@@ -125,7 +127,8 @@ def show(service: Service, revision: int | None) -> None:
         print_json(found)
         return
     own = [] if found.groups is None else [("Your part", ", ".join(found.groups))]
-    print_facts([_place(found), *own, ("Read", clock(found.loaded_at))])
+    read = [] if found.loaded_at is None else [("Read", clock(found.loaded_at))]
+    print_facts([_place(found), *own, *read])
     for error in found.errors:
         click.echo(f"Wrong in the file now, and not in force: {plain(error)}")
     for warning in found.warnings:
@@ -206,6 +209,8 @@ def diff(service: Service, file: BinaryIO) -> None:
 
 def _place(found: QuotaInForce) -> tuple[str, str]:
     if found.groups is not None and found.revision is None:
+        if found.kept_in == KeptIn.DATABASE:
+            return "Known by", f"{found.part}, in the service's database"
         return "File", "one that an admin changes"
     if found.kept_in == KeptIn.DATABASE:
         return "Revision", f"{found.revision}, in the service's database"

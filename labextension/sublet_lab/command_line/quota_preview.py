@@ -106,6 +106,8 @@ def _show_past(
 
 def _print(found: QuotaPreviewInfo) -> None:
     compared = "the file" if found.revision is None else f"revision {found.revision}"
+    if found.groups is not None:
+        compared = "your part"
     click.echo(
         f"Compared with {compared} in force, at {clock(found.at)}; people with slices or jobs now: "
         f"{found.people}."

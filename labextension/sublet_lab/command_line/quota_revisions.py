@@ -33,12 +33,13 @@ from sublet_lab.command_line.tables import (
     print_table,
     wants_json,
 )
-from sublet_lab.command_line.typed import WholeNumber
+from sublet_lab.command_line.typed import REVISION_NAME, WholeNumber, is_number
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NO_REVISIONS: Final = 1
 """Expected of a service without revisions, which then says where its document is."""
 _REVISION: Final = click.argument("revision", type=WholeNumber(1))
+_NAMED: Final = click.argument("revision", type=REVISION_NAME, required=False)
 _REASON: Final = click.option(
     "--reason",
     "--why",
@@ -54,29 +55,33 @@ _EXPECT: Final = click.option(
     help="The revision that it was made from: refused where another is in force by now. Default: "
     "the one that is in force as the command begins.",
 )
+_EXPECT_OR_PART: Final = click.option(
+    "--expect",
+    type=REVISION_NAME,
+    metavar="REVISION",
+    help="The revision that it was made from, or of a part what `sublet quota show` says it is "
+    "known by: refused where that is another by now. Default: what is in force as the command "
+    "begins.",
+)
 
 
 @click.command()
 @FILE
 @_REASON
-@_EXPECT
+@_EXPECT_OR_PART
 @json_option
 @pass_service
-def apply(service: Service, file: BinaryIO, reason: str, expect: int | None) -> None:
+def apply(service: Service, file: BinaryIO, reason: str, expect: str | None) -> None:
     """Put the document in FILE in force, as a new revision (admins).
 
     An admin of groups applies their part, as `sublet quota show` shows it: what is below their
     groups may be another, within what these have.
 
-    Refused, with who changed what, where somebody else has put another one in force since. See
-    `sublet quota preview` for what would follow.
+    Refused, with who changed what, where somebody else has put another one in force since; a part
+    where that part is another. See `sublet quota preview` for what would follow.
     """
-    asked = asked_for(
-        ApplyRequest,
-        text=sent_text(file),
-        reason=reason,
-        expect=_in_force(service) if expect is None else expect,
-    )
+    made_from = _expected(service) if expect is None else _named(expect)
+    asked = asked_for(ApplyRequest, text=sent_text(file), reason=reason, **made_from)
     _tell(service.post(Applied, "quota/revisions", asked, PATIENCE_S))
 
 
@@ -98,13 +103,13 @@ def rollback(service: Service, revision: int, reason: str, expect: int | None) -
 
 
 @click.command()
-@click.argument("revision", type=WholeNumber(1), required=False)
+@_NAMED
 @json_option
 @pass_service
-def history(service: Service, revision: int | None) -> None:
+def history(service: Service, revision: str | None) -> None:
     """List who changed the quota document when and why, or what REVISION changed (admins).
 
-    To admins of groups: what was changed within theirs by such as they are.
+    To admins of groups: what was changed within theirs, each by a name in the place of a number.
     """
     if revision is not None:
         _print_changes(service.get(RevisionText, f"quota/revisions/{revision}"))
@@ -117,7 +122,7 @@ def history(service: Service, revision: int | None) -> None:
         (">REVISION", "BY", "AT", ">KEYS", "REASON"),
         (
             (
-                f"{'in force ' if each.in_force else ''}{each.revision}",
+                f"{'in force ' if each.in_force else ''}{_name(each)}",
                 _author(each),
                 clock(each.made_at),
                 str(each.keys_changed),
@@ -143,14 +148,34 @@ def _in_force(service: Service) -> int:
     return service.get(QuotaInForce, "quota").revision or _NO_REVISIONS
 
 
+def _expected(service: Service) -> dict[str, Any]:
+    """Return what is in force as a request names it: the number, or the digest of a part."""
+    found = service.get(QuotaInForce, "quota")
+    if found.groups is not None and found.part is not None:
+        return {"expect_part": found.part}
+    return {"expect": found.revision or _NO_REVISIONS}
+
+
+def _named(expect: str) -> dict[str, Any]:
+    return {"expect": int(expect)} if is_number(expect) else {"expect_part": expect}
+
+
+def _name(about: RevisionInfo) -> str:
+    """Return by what a revision is asked for."""
+    return str(about.change if about.revision is None else about.revision)
+
+
 def _tell(done: Applied) -> None:
     if wants_json():
         print_json(done)
         return
     about = done.about
-    if done.is_new:
+    if about is None:
+        click.echo("Nothing was changed: your part in force says the same.")
+    elif done.is_new:
+        what = "Your part" if about.revision is None else f"Revision {about.revision}"
         keys = "1 key says" if about.keys_changed == 1 else f"{about.keys_changed} keys say"
-        click.echo(f"Revision {about.revision} is in force: {keys} something else.")
+        click.echo(f"{what} is in force: {keys} something else.")
     else:
         click.echo(f"Nothing was changed: revision {about.revision}, in force, is the same text.")
     for warning in done.warnings:
@@ -161,7 +186,7 @@ def _print_facts(about: RevisionInfo) -> None:
     standing = " (in force)" if about.in_force else ""
     print_facts(
         [
-            ("Revision", f"{about.revision}{standing}"),
+            ("Revision", f"{_name(about)}{standing}"),
             ("By", _author(about)),
             ("At", clock(about.made_at)),
             ("Reason", about.reason),

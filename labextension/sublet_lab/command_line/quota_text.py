@@ -87,7 +87,9 @@ def print_part_differences(found: QuotaInForce, text: str) -> None:
     lines = line_differences(found.text, text)
     if wants_json():
         told = None if keys is None else told_differences(keys)
-        print_json({"revision": found.revision, "keys": told, "lines": list(lines)})
+        print_json(
+            {"part": found.part, "revision": found.revision, "keys": told, "lines": list(lines)}
+        )
     elif not (lines if keys is None else keys):
         click.echo("Nothing would change.")
     elif keys is not None:

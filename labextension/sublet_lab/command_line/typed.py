@@ -10,6 +10,9 @@ from sublet_quota.reasons.typed_numbers import misfit_words
 from sublet_lab.command_line.tables import plain
 
 _PAST: Final = re.compile(r"([0-9]{1,4})([dh])")
+_MOST_DIGITS: Final = 9
+_REVISION: Final = re.compile(r"[1-9][0-9]{0,8}|[0-9a-f]{32}")
+"""A number, or a digest of a part."""
 _UNITS: Final = {"d": timedelta(days=1), "h": timedelta(hours=1)}
 _MOST_PAST: Final = timedelta(days=400)
 
@@ -55,6 +58,20 @@ class WholeNumber(click.IntRange):
         raise click.BadParameter(misfit_words(plain(str(value)), least, most), ctx, param)
 
 
+class RevisionName(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release
+    """What a revision is called: its number, or of a part what the history says."""
+
+    name = "revision"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name that is typed."""
+        named = str(value)
+        if _REVISION.fullmatch(named) is None:
+            message = f"{plain(named)!r} is no revision: `sublet quota history` lists them"
+            raise click.BadParameter(message, ctx, param)
+        return named
+
+
 class PastDays(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as of its release
     """So many past days: ``30d``, or ``12h``."""
 
@@ -76,6 +93,13 @@ class PastDays(click.ParamType):  # type: ignore[type-arg, unused-ignore] # as o
 
 TIME: Final = LocalTime()
 PAST_DAYS: Final = PastDays()
+REVISION_NAME: Final = RevisionName()
+
+
+def is_number(named: str) -> bool:
+    """Whether a revision is named by its number."""
+    return len(named) <= _MOST_DIGITS
+
 
 zone_option = click.option(
     "--zone", help="Whose hours, days and weeks are meant, such as Europe/Berlin. Default: UTC."

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from sublet_quota.wire.schema import (
     AnswerModel,
@@ -16,6 +16,7 @@ from sublet_quota.wire.schema import (
 
 MOST_ANNOUNCED: Final = 500
 """The most characters of an announcement."""
+_MOST_GROUPS: Final = 10_000
 
 
 class Audience(StrEnum):
@@ -70,6 +71,8 @@ class AnnouncementInfo(AnswerModel):
     name: Name | None
     """Which owner, group or node; a card by its id."""
     made_by: Name
+    within: tuple[Name, ...] = Field(default=(), max_length=_MOST_GROUPS)
+    """The groups whose admin tells it, to nobody outside them; none: an admin of all does."""
     made_at: AwareDatetime
     until: AwareDatetime
 
@@ -88,6 +91,7 @@ class ShownAnnouncement(AnswerModel):
 
     announcement_id: Name
     text: Words
+    """Of an admin of groups it begins with who that is."""
     made_at: AwareDatetime
     until: AwareDatetime
     from_admin: bool = True

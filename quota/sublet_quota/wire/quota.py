@@ -10,6 +10,8 @@ from sublet_quota.wire.share import RightLine
 
 MOST_DOCUMENT: Final = 2**20
 """The most bytes of a quota document."""
+PartDigest = Annotated[str, StringConstraints(max_length=32, pattern=r"^[0-9a-f]{32}$")]
+"""By what a part of the document is known; a change elsewhere does not change it."""
 DocumentText = Annotated[str, StringConstraints(max_length=MOST_DOCUMENT)]
 _MOST_LISTED: Final = 10_000
 
@@ -37,10 +39,15 @@ class QuotaInForce(AnswerModel):
     kept_in: Name = KeptIn.FILE.value
     """A value of ``KeptIn``."""
     revision: PositiveCount | None = None
-    """The revision in force, where it is kept in the database."""
+    """The revision in force, where it is kept in the database; ``None``, too, to who sees a part
+    alone.
+    """
     groups: tuple[Name, ...] | None = Field(default=None, max_length=_MOST_LISTED)
     """The groups that this is the part of, with what is below them; ``None``: it is all."""
-    loaded_at: AwareDatetime
+    part: PartDigest | None = None
+    """By what this part is known; ``None``: it is all."""
+    loaded_at: AwareDatetime | None
+    """Since when it is in force; ``None``: whoever asks sees a part alone."""
     errors: tuple[Words, ...] = Field(default=(), max_length=_MOST_LISTED)
     """Not empty: the file is wrong now, and the document of before is in force."""
     warnings: tuple[Words, ...] = Field(default=(), max_length=_MOST_LISTED)

@@ -123,7 +123,7 @@ class QuotaPreviewInfo(AnswerModel):
     at: AwareDatetime
     """When it was reckoned."""
     revision: PositiveCount | None
-    """The revision in force, with which it was compared; ``None``: a file is in force."""
+    """With which revision it was compared; ``None``: a file is in force, or it is of a part."""
     groups: tuple[Name, ...] | None = Field(default=None, max_length=_MOST_LISTED)
     """The groups that this is told for, with what is below them; ``None``: it is all."""
     people: Count

@@ -31,7 +31,7 @@ class QuotaTree(AnswerModel):
 
     at: AwareDatetime
     revision: PositiveCount | None
-    """The revision in force; ``None``: a file is."""
+    """The revision in force; ``None``: a file is, or whoever asks sees a part alone."""
     groups: tuple[GroupNode, ...] = Field(max_length=_MOST_GROUPS)
     outside: GroupShare
     """What nobody's group pays for."""

@@ -120,10 +120,10 @@ async def test_an_admin_of_a_group_sets_what_is_below_it_with_their_token(
     _, found = await asyncio.to_thread(real.call, "GET", "quota", token)
     values = yaml.safe_load(found["text"])
     values["groups"]["science"]["groups"]["nlp"]["weight"] = 2
-    body = {"text": yaml.safe_dump(values), "reason": "a paper", "expect": found["revision"]}
+    body = {"text": yaml.safe_dump(values), "reason": "a paper", "expect_part": found["part"]}
     status, answer = await asyncio.to_thread(real.call, "POST", "quota/revisions", token, body)
     assert (status, answer["about"]["role"]) == (200, "group-admin")
     values["groups"]["science"]["weight"] = 2
-    body |= {"text": yaml.safe_dump(values), "expect": found["revision"] + 1}
+    body |= {"text": yaml.safe_dump(values), "expect_part": answer["part"]}
     status, problem = await asyncio.to_thread(real.call, "POST", "quota/revisions", token, body)
     assert (status, problem["reason"]) == (403, "not-theirs")

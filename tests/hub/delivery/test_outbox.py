@@ -219,6 +219,26 @@ async def test_of_what_an_admin_says_and_of_reports_none_is_too_many(post: Post)
     assert post.outbox.given_up == 1
 
 
+async def test_what_a_group_is_told_of_its_budget_takes_no_room_of_each_members_own(
+    post: Post,
+) -> None:
+    """Whoever fills one of the two has the other still, and neither fills it for anybody else."""
+    members = ("ada", "bea")
+    budgets = [
+        replace(OVER_CAP, notice_id=f"budget-{i}", name=name)
+        for i in range(MOST_OF_OWNER + 2)
+        for name in members
+    ]
+    post.outbox.take(budgets)
+    assert (len(post.store.kept), post.outbox.given_up) == (2 * MOST_OF_OWNER, 4)
+    own = [*over_caps(MOST_OF_OWNER + 1, "ada"), *over_caps(3, "bea")]
+    post.outbox.take([*budgets, *own])
+    assert (len(post.store.kept), post.outbox.given_up) == (3 * MOST_OF_OWNER + 3, 5)
+    # A budget of one's own is one's own doing.
+    post.outbox.take([*budgets, *own, replace(OVER_CAP, notice_id="own-budget-1")])
+    assert len(post.store.kept) == 3 * MOST_OF_OWNER + 3
+
+
 async def test_the_same_again_soon_waits_and_goes_out_if_it_is_told_still(post: Post) -> None:
     told = [
         replace(OVER_CAP, text=text, made_at=NOW + timedelta(minutes=minutes))

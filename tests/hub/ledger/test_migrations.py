@@ -14,6 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sublet_hub.errors import ConfigurationError
 from sublet_hub.ledger import ending_tables, migrations, recorded_tables
+from sublet_hub.ledger.announcements import Announcement, AnnouncementStore
 from sublet_hub.ledger.database import Database
 from sublet_hub.ledger.ledger import Ledger
 from sublet_hub.ledger.quota_revisions import QuotaRevision, QuotaRevisionStore, WrittenRevision
@@ -25,7 +26,7 @@ from sublet_hub.ledger.records import (
     SliceRecord,
 )
 from sublet_hub.ledger.rows import row_of_gpu, row_of_job, row_of_slice
-from sublet_hub.ledger.tables import CHARGED_HOURS, METADATA, QUOTA_REVISIONS
+from sublet_hub.ledger.tables import ANNOUNCEMENTS, CHARGED_HOURS, METADATA, QUOTA_REVISIONS
 from sublet_hub.usage.store import METERED_BY, HourOfUse, UseStore
 from sublet_quota.amounts.node_amounts import NodeAmount
 from sublet_quota.names.ids import GpuId, JobId, SliceId
@@ -379,6 +380,27 @@ def test_of_revisions_of_before_no_role_is_known(url: str) -> None:
     database.migrate()
     assert [each.author for each in store.listed()] == ["ada", "root"]
     assert {each.role for each in store.listed()} == {None}
+    database.close()
+
+
+def test_what_was_told_before_admins_of_all_tell_and_of_groups_nothing_goes_back(url: str) -> None:
+    with migrating(url) as (config, connection):
+        command.upgrade(config, "0036")
+        until = NOW + timedelta(days=1)
+        row = {"announcement_id": "a1", "audience": "all", "text": "x", "made_by": "root"}
+        connection.execute(sa.insert(ANNOUNCEMENTS).values(**row, made_at=NOW, until=until))
+    database = Database(url)
+    database.migrate()
+    store = AnnouncementStore(database)
+    before = Announcement("a1", "all", None, "x", "root", NOW, until)
+    of_root = replace(before, announcement_id="a2")
+    of_group = Announcement("a3", "group", "nlp", "x", "lead", NOW, until, ("science",))
+    store.add(of_root, of_group)
+    assert dict(AnnouncementStore(database).kept) == {"a1": before, "a2": of_root, "a3": of_group}
+    with migrating(url) as (config, _):
+        command.downgrade(config, "0036")
+    database.migrate()
+    assert dict(AnnouncementStore(database).kept) == {"a1": before, "a2": of_root}
     database.close()
 
 

@@ -11,7 +11,9 @@ from sublet_quota.names.ids import JobId, SliceId, UserName
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 TO_ALL = Announcement("a1", "all", None, "hello", "root", NOW, NOW + timedelta(days=1))
-TO_ADA = replace(TO_ALL, announcement_id="a2", audience="owner", name="ada")
+TO_ADA = replace(
+    TO_ALL, announcement_id="a2", audience="owner", name="ada", within=("science", "law")
+)
 OF_SERVER = Eviction(
     "e1", UserName("ada"), "big", SliceId("s1"), None, False, "fan", "root", NOW, NOW
 )

@@ -1,6 +1,7 @@
 """An admin of a group puts their part of the quota document in force, and no more than that."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -42,20 +43,20 @@ def lead(world: HubWorld) -> str:
     return world.group_admin("lead", "hub-s")
 
 
-async def part(world: HubWorld, token: str) -> tuple[int, dict[str, Any]]:
-    """Return the revision in force, and the part of it as it is shown."""
+async def part(world: HubWorld, token: str) -> tuple[str, dict[str, Any]]:
+    """Return by what the part in force is known, and the part as it is shown."""
     status, found = await world.call("GET", "quota", token)
     assert status == 200, found
     values = yaml.safe_load(found["text"])
     assert isinstance(values, dict)
-    return found["revision"], values
+    return found["part"], values
 
 
 async def applied(
-    world: HubWorld, token: str, values: Any, expect: int
+    world: HubWorld, token: str, values: Any, expect: str
 ) -> tuple[int, dict[str, Any]]:
     text = values if isinstance(values, str) else yaml.safe_dump(values, sort_keys=False)
-    body = {"text": text, "reason": "a paper", "expect": expect}
+    body = {"text": text, "reason": "a paper", "expect_part": expect}
     status, answer = await world.call("POST", "quota/revisions", token, body)
     return status, answer
 
@@ -99,14 +100,18 @@ async def test_their_part_is_in_force_at_once_and_history_says_who_and_in_which_
     _, history = await world.call("GET", "quota/revisions", world.admin())
     assert (history[0]["author"], history[0]["role"]) == ("root", "admin")
     _, history = await world.call("GET", "quota/revisions", token)
-    assert [(each["revision"], each["author"]) for each in history] == [(3, "root"), (2, "lead")]
+    assert [(each["revision"], each["author"]) for each in history] == [
+        (None, "root"),
+        (None, "lead"),
+    ]
 
 
 async def test_the_same_part_again_makes_no_revision(world: HubWorld) -> None:
     token = lead(world)
     revision, values = await part(world, token)
     status, answer = await applied(world, token, values, revision)
-    assert (status, answer["is_new"], answer["about"]["revision"]) == (200, False, 1)
+    assert (status, answer["is_new"], answer["about"]) == (200, False, None)
+    assert answer["part"] == revision
     assert await text_in_force(world) == QUOTA
 
 
@@ -173,24 +178,89 @@ async def test_what_is_not_theirs_is_refused_and_nothing_is_changed(
 async def test_what_is_wrong_is_refused_without_what_others_have(
     world: HubWorld, text: str, told: str
 ) -> None:
-    status, problem = await applied(world, lead(world), text, 1)
+    known, _ = await part(world, lead(world))
+    status, problem = await applied(world, lead(world), text, known)
     assert status in {400, 403}
     assert told in problem["message"]
     assert "phil" not in problem["message"]
     assert await text_in_force(world) == QUOTA
 
 
-async def test_a_revision_of_others_that_came_before_is_told_without_its_reason(
+async def as_root(world: HubWorld, text: str) -> None:
+    """Have an admin put a document in force that others make from the first one."""
+    body = {"text": text, "reason": "reason-canary", "expect": 1}
+    status, answer = await world.call("POST", "quota/revisions", world.admin("root-canary"), body)
+    assert status == 200, answer
+
+
+async def test_what_was_changed_elsewhere_refuses_no_part_and_stays(world: HubWorld) -> None:
+    token = lead(world)
+    known, values = await part(world, token)
+    await as_root(world, QUOTA + "shrink: {grace: 1h}\n")
+    values["groups"]["science"]["groups"]["vision"]["weight"] = 3
+    status, answer = await applied(world, token, values, known)
+    assert (status, answer["is_new"]) == (200, True), answer
+    assert answer["about"]["revision"] is None
+    text = await text_in_force(world)
+    assert "shrink: {grace: 1h}" in text
+    assert "weight: 3" in text
+    # What is told of it is what the next one is made from.
+    assert answer["part"] == (await part(world, token))[0] != known
+
+
+async def test_where_the_part_itself_is_another_it_is_refused_without_who_and_why(
     world: HubWorld,
 ) -> None:
     token = lead(world)
-    revision, values = await part(world, token)
-    body = {"text": QUOTA + "shrink: {grace: 1h}\n", "reason": "reason-canary", "expect": 1}
-    await world.call("POST", "quota/revisions", world.admin("root-canary"), body)
-    status, problem = await applied(world, token, values, revision)
-    assert status == 409
-    assert "revision 2 is in force, not 1" in problem["message"]
+    known, values = await part(world, token)
+    await as_root(world, QUOTA.replace("members: [hub-v]", "members: [hub-v], weight: 7"))
+    before = await text_in_force(world)
+    assert before != QUOTA
+    status, problem = await applied(world, token, values, known)
+    assert (status, "another by now" in problem["message"]) == (409, True), problem
     assert "canary" not in problem["message"]
+    assert await text_in_force(world) == before
+
+
+async def test_a_part_of_one_of_the_groups_below_is_made_from_its_own_or_from_all(
+    world: HubWorld,
+) -> None:
+    token = lead(world)
+    of_all, _ = await part(world, token)
+    _, below = await world.call("GET", "quota?group=vision", token)
+    values = yaml.safe_load(below["text"])
+    for known, weight in ((of_all, None), (below["part"], 4)):
+        if weight:
+            values["groups"]["vision"]["groups"] = {"new": {"members": [], "weight": weight}}
+        status, answer = await applied(world, token, values, known)
+        assert status == 200, answer
+        assert answer["is_new"] is bool(weight)
+    # What neither of the two is now.
+    status, _ = await applied(world, token, values, below["part"])
+    assert status == 409
+
+
+@pytest.mark.parametrize("more", [{}, {"expect": 1}, {"expect_part": "1"}, {"expect": 2}])
+async def test_a_part_names_what_it_was_made_from_and_numbers_tell_nothing(
+    world: HubWorld, more: dict[str, Any]
+) -> None:
+    """Else by asking with many numbers they would find the one that is in force."""
+    body = {"text": "groups: {science: {}}", "reason": "a paper", **more}
+    answers = []
+    for _ in range(2):
+        answers.append(await world.call("POST", "quota/revisions", lead(world), body))
+        if len(answers) == 1:
+            await as_root(world, QUOTA + "shrink: {grace: 1h}\n")
+    assert answers[0][0] == 400
+    assert answers[0] == answers[1]
+
+
+async def test_who_sees_all_says_the_revision(world: HubWorld) -> None:
+    _, found = await world.call("GET", "quota?group=science", world.admin())
+    assert found["revision"] == 1
+    body = {"text": QUOTA, "reason": "a paper", "expect_part": found["part"]}
+    status, problem = await world.call("POST", "quota/revisions", world.admin(), body)
+    assert (status, "`expect`" in problem["message"]) == (400, True)
 
 
 async def test_a_name_to_which_something_was_charged_before_is_not_theirs_to_take(
@@ -283,7 +353,7 @@ async def test_where_the_document_is_a_file_its_admin_changes_it(
         token = lead(world)
         _, found = await world.call("GET", "quota", token)
         assert (found["revision"], found["path"], found["groups"]) == (None, None, ["science"])
-        status, problem = await applied(world, token, found["text"], 1)
+        status, problem = await applied(world, token, found["text"], found["part"])
         assert (status, "quota_source: database" in problem["message"]) == (409, True)
         assert str(tmp_path) not in problem["message"]
 
@@ -303,9 +373,21 @@ async def test_the_command_line_shows_and_applies_their_part(
     file = world.folder / "part.yaml"
     file.write_text(shown.output.partition("\n\n")[2].replace("1/2", "3/4"))
     done = await run("apply", str(file), "--reason", "more for nlp")
-    assert (done.exit_code, "Revision 2 is in force: 1 key says" in done.output) == (0, True)
+    assert (done.exit_code, "Your part is in force: 1 key says" in done.output) == (0, True)
     listed = (await run("history")).output
     assert "lead, admin of science" in listed
+    named = re.search("in force ([0-9a-f]{32})", listed)
+    assert named is not None
+    changed = await run("history", named[1])
+    assert (changed.exit_code, "0.75" in changed.output) == (0, True), changed.output
+    assert named[1] in (await run("show", "--revision", named[1])).output
+    assert (await run("history", "2")).exit_code == 1
+    known = re.search("[0-9a-f]{32}", shown.output)
+    assert known is not None
+    late = await run("apply", str(file), "--reason", "late", "--expect", known[0])
+    assert (late.exit_code, "another by now" in late.output) == (1, True)
+    again = await run("apply", str(file), "--reason", "again")
+    assert "Nothing was changed: your part" in again.output
     assert (await run("diff", str(file))).exit_code == 0
     assert (await run("rollback", "1", "--reason", "no")).exit_code == 1
 

@@ -57,17 +57,42 @@ async def applied(world: HubWorld, token: str, text: str, expect: int) -> tuple[
     return await asked(world, token, "revisions", text, reason="a paper", expect=expect)
 
 
-async def test_an_admin_waits_for_no_part_and_what_was_read_of_another_document_is_not_in_force(
+async def part_applied(world: HubWorld, known: str) -> tuple[int, Any]:
+    return await asked(world, lead(world), "revisions", PART, reason="a paper", expect_part=known)
+
+
+async def known_by(world: HubWorld) -> str:
+    _, found = await world.call("GET", "quota", lead(world))
+    return str(found["part"])
+
+
+async def test_an_admin_waits_for_no_part_and_a_part_is_put_into_what_is_in_force_by_then(
     world: HubWorld, held: HeldThreads
 ) -> None:
-    part = asyncio.ensure_future(applied(world, lead(world), PART, 1))
+    part = asyncio.ensure_future(part_applied(world, await known_by(world)))
     await held.is_held.wait()
     text = QUOTA.replace("physics:", "chemistry:")
     status, answer = await applied(world, world.admin(), text, 1)
     assert status == 200, answer
     held.let_go()
+    status, answer = await part
+    assert (status, answer["is_new"]) == (200, True), answer
+    _, found = await world.call("GET", "quota", world.admin())
+    assert "chemistry:" in found["text"]
+    assert "speech:" in found["text"]
+
+
+async def test_a_part_that_becomes_another_while_one_is_read_is_not_overwritten(
+    world: HubWorld, held: HeldThreads
+) -> None:
+    part = asyncio.ensure_future(part_applied(world, await known_by(world)))
+    await held.is_held.wait()
+    text = QUOTA.replace("[hub-nlp]", "[hub-nlp], weight: 3")
+    status, answer = await applied(world, world.admin(), text, 1)
+    assert status == 200, answer
+    held.let_go()
     status, problem = await part
-    assert (status, "revision 2 is in force, not 1" in problem["message"]) == (409, True)
+    assert (status, "another by now" in problem["message"]) == (409, True)
     _, found = await world.call("GET", "quota", world.admin())
     assert found["text"] == text
 
@@ -103,8 +128,8 @@ async def test_a_preview_is_of_the_document_that_is_in_force_when_it_is_told(
         ("POST", "quota/preview", PART, 2),
         ("POST", "quota/check", PART, 1),
         ("GET", "quota/revisions", ("science",), 1),
-        ("GET", "quota/revisions/2", ("science",), 1),
-        ("GET", "quota/revisions/2", ("science",), 2),
+        ("GET", "quota/revisions/{change}", ("science",), 1),
+        ("GET", "quota/revisions/{change}", ("science",), 2),
     ],
 )
 async def test_who_is_no_admin_any_more_when_it_was_read_is_told_nothing(
@@ -114,6 +139,9 @@ async def test_who_is_no_admin_any_more_when_it_was_read_is_told_nothing(
     more = QUOTA.replace("[hub-nlp]", "[hub-nlp], weight: 3")
     assert (await applied(world, world.admin(), more, 1))[0] == 200
     assert (await applied(world, world.admin(), QUOTA, 2))[0] == 200
+    _, made = await world.call("GET", "quota/revisions", lead(world))
+    path = path.format(change=made[-1]["change"])
+    world.service.part_histories._found.clear()
     held = HeldThreads(given, place)
     body = {"text": PART} if method == "POST" else None
     answer = asyncio.ensure_future(world.call(method, path, lead(world), body))
@@ -172,8 +200,9 @@ async def test_a_part_that_is_much_too_long_is_not_read(
 ) -> None:
     """What is no YAML at its end would be told else."""
     settings = replace(settings_with(tmp_path, QUOTA), most_of_part=PartBounds(size_bytes=500))
-    more = {"reason": "a paper", "expect": 1} if path == "revisions" else {}
     async with hub_world(tmp_path, hub, settings) as world:
+        applying = {"reason": "a paper", "expect_part": await known_by(world)}
+        more = applying if path == "revisions" else {}
         for count, told in ((100, "is no YAML"), (2000, "is bounded")):
             text = PART + "#" * count + "\n["
             _, answer = await asked(world, lead(world), path, text, **more)

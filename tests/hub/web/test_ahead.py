@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sublet_hub.delivery.notice import is_of_group
+from sublet_hub.web.routes.told import budget_notice_id
 
 from tests.hub.slices.test_memberships import of_ada, settings_with, starts
 from tests.hub.slices.test_over_caps import ENDS, OverWorld, over_world
@@ -184,6 +186,11 @@ async def test_the_end_of_a_budget_is_told_with_when_it_is_expected(budgeted: Hu
     assert await ahead(budgeted, "bob", ("lab",)) == []
     await spend(budgeted, spent("ada", 1.0, now))
     assert await ahead(budgeted, "ada", ("lab",)) == []
+
+
+async def test_what_is_told_of_a_groups_budget_is_known_from_what_is_of_ones_own() -> None:
+    assert is_of_group(budget_notice_id(("lab", None)))
+    assert not is_of_group(budget_notice_id(("lab", "ada")))
 
 
 async def test_a_budget_that_lasts_is_told_of_to_nobody(budgeted: HubWorld) -> None:

@@ -66,9 +66,9 @@ async def told(world: HubWorld, method: str, path: str, body: Any = None) -> Any
     return json.loads(answer.body)
 
 
-async def part(world: HubWorld) -> tuple[int, dict[str, Any]]:
+async def part(world: HubWorld) -> tuple[str, dict[str, Any]]:
     found = await told(world, "GET", "quota")
-    return found["revision"], yaml.safe_load(found["text"])
+    return found["part"], yaml.safe_load(found["text"])
 
 
 def as_text(values: Any) -> str:
@@ -90,7 +90,8 @@ async def applied(
     world: HubWorld, token: str, text: str, reason: str
 ) -> tuple[int, dict[str, Any]]:
     _, now = await world.call("GET", "quota", token)
-    body = {"text": text, "reason": reason, "expect": now["revision"]}
+    made_from = {"expect": now["revision"], "expect_part": now["part"]}
+    body = {"text": text, "reason": reason, **made_from}
     status, answer = await world.call("POST", "quota/revisions", token, body)
     return status, answer
 
@@ -118,7 +119,7 @@ async def test_a_preview_tells_what_follows_for_theirs(world: HubWorld) -> None:
     robots |= {"limit": {"memory": "1 GiB"}, "each": {"limit": {"cards": "1/8"}}}
     before = await text_in_force(world)
     found = await previewed(world, values)
-    assert (found["groups"], found["people"], found["revision"]) == (["vision"], 1, 1)
+    assert (found["groups"], found["people"], found["revision"]) == (["vision"], 1, None)
     beyond = {(e["beyond"], e["group"], e["owner"], e["most"]) for e in found["beyond"]}
     assert beyond == {
         ("limit", "robots", None, "1 GiB"),
@@ -233,29 +234,38 @@ async def test_the_history_of_their_part_has_who_changed_it_also_from_above(
         world, token, text.replace("[hub-l], weight: 2", "[hub-l], weight: 5"), "reason-canary-2"
     )
     assert status == 200
+    await as_admin(world, "[hub-l], weight: 5", "[hub-l], weight: 6", "reason-canary-3")
     listed = await told(world, "GET", "quota/revisions")
     assert [(e["revision"], e["author"], e["reason"], e["keys_changed"]) for e in listed] == [
-        (6, "root", "", 1),
-        (5, "lead", "more for robots", 1),
-        (4, "root", "once more", 1),
-        (2, "root", "maps ask", 1),
+        (None, "root", "", 1),
+        (None, "lead", "more for robots", 1),
+        (None, "root", "once more", 1),
+        (None, "root", "maps ask", 1),
     ]
+    # The newest that changed theirs, whatever was changed elsewhere since.
     assert [each["in_force"] for each in listed] == [True, False, False, False]
-    for revision, before, after in (
-        (6, "why: a paper", "why: a thesis"),
-        (5, "guaranteed", "weight: 7"),
-        (4, "weight: 2", "weight: 3"),
+    for made, before, after in zip(
+        listed,
+        ("why: a paper", "guaranteed", "weight: 2"),
+        ("why: a thesis", "weight: 7", "weight: 3"),
+        strict=False,
     ):
-        found = await told(world, "GET", f"quota/revisions/{revision}")
+        found = await told(world, "GET", f"quota/revisions/{made['change']}")
         assert before in found["text_before"]
         assert after in found["text"]
         assert after not in found["text_before"]
-    for revision in (1, 3, 99):
+    for revision in (1, 2, 3, 6, 7, 99, "0" * 32):
         status, problem = await world.call("GET", f"quota/revisions/{revision}", lead(world))
         assert (status, "canary" in str(problem)) == (404, False), revision
     # An admin of all may ask for the same.
     _, seen = await world.call("GET", "quota/revisions?group=vision", world.admin())
     assert [each["revision"] for each in seen] == [6, 5, 4, 2]
+    assert [each["change"] for each in seen] == [each["change"] for each in listed]
+    assert len({each["change"] for each in seen}) == len(seen)
+    for named in (5, listed[1]["change"]):
+        path = f"quota/revisions/{named}?group=vision"
+        _, found = await world.call("GET", path, world.admin())
+        assert found["about"]["revision"] == 5
 
 
 async def test_what_was_below_them_and_is_others_now_is_not_told(world: HubWorld) -> None:
@@ -266,11 +276,12 @@ async def test_what_was_below_them_and_is_others_now_is_not_told(world: HubWorld
         "moved in",
     )
     await as_admin(world, ", groups: {sea: {weight: 7}}", "", "moved out")
-    assert "sea" in (await told(world, "GET", "quota/revisions/2"))["text"]
+    _, made = await told(world, "GET", "quota/revisions")
+    assert "sea" in (await told(world, "GET", f"quota/revisions/{made['change']}"))["text"]
     await as_admin(world, "  institute-canary:", "  sea: {}\n  institute-canary:", "reason-canary")
     listed = await told(world, "GET", "quota/revisions")
     assert listed == []
-    for revision in (2, 3):
+    for revision in (2, 3, made["change"]):
         status, _ = await world.call("GET", f"quota/revisions/{revision}", lead(world))
         assert status == 404
 
@@ -324,7 +335,7 @@ async def test_of_a_group_made_anew_no_admins_of_before_are_told(
     # Of the group above all of it was, and is, its admins' to see.
     for _ in range(5):
         _, seen = await world.call("GET", "quota/revisions", world.group_admin("lead", "hub-v"))
-    assert [each["revision"] for each in seen] == [5, 4, 3, 2]
+    assert [each["author"] for each in seen] == ["root", "root", "robots-canary", "old-canary"]
 
 
 async def test_few_revisions_are_read_at_one_time_and_more_with_each_question(

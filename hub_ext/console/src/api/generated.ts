@@ -886,6 +886,7 @@ export interface components {
             readonly name: string | null;
             readonly text: string;
             readonly until: string;
+            readonly within: readonly string[];
         };
         readonly AnnouncementRequest: {
             readonly audience: components["schemas"]["Audience"];
@@ -894,12 +895,14 @@ export interface components {
             readonly until: string | null;
         };
         readonly Applied: {
-            readonly about: components["schemas"]["RevisionInfo"];
+            readonly about: components["schemas"]["RevisionInfo"] | null;
             readonly is_new: boolean;
+            readonly part: string | null;
             readonly warnings: readonly string[];
         };
         readonly ApplyRequest: {
-            readonly expect: number;
+            readonly expect: number | null;
+            readonly expect_part: string | null;
             readonly reason: string;
             readonly text: string;
         };
@@ -1317,6 +1320,7 @@ export interface components {
             readonly text: string;
             readonly until: string;
             readonly warning: string | null;
+            readonly within: readonly string[];
         };
         readonly MoveReport: {
             readonly began: string;
@@ -1552,7 +1556,8 @@ export interface components {
             readonly errors: readonly string[];
             readonly groups: readonly string[] | null;
             readonly kept_in: string;
-            readonly loaded_at: string;
+            readonly loaded_at: string | null;
+            readonly part: string | null;
             readonly path: string | null;
             readonly revision: number | null;
             readonly text: string;
@@ -1677,13 +1682,14 @@ export interface components {
         };
         readonly RevisionInfo: {
             readonly author: string;
+            readonly change: string | null;
             readonly groups: readonly string[];
             readonly in_force: boolean;
             readonly is_part: boolean;
             readonly keys_changed: number;
             readonly made_at: string;
             readonly reason: string;
-            readonly revision: number;
+            readonly revision: number | null;
             readonly role: string | null;
         };
         readonly RevisionText: {

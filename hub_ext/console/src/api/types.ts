@@ -6,6 +6,7 @@ type Schemas = components['schemas'];
 export type Ahead = Schemas['AheadInfo'];
 export type Announcement = Schemas['AnnouncementInfo'];
 export type AnnouncementRequest = Schemas['AnnouncementRequest'];
+export type Applied = Schemas['Applied'];
 export type Budget = Schemas['BudgetInfo'];
 export type CarbonFactors = Schemas['CarbonFactors'];
 export type Card = Schemas['GpuInfo'];

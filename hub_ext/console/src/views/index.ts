@@ -39,7 +39,7 @@ const VIEWS: readonly View[] = [
   {
     name: 'notices',
     title: trans => trans.__('Notices'),
-    isFor: 'who-sees-all',
+    isFor: 'admins-of-groups',
     Body: NoticesView
   }
 ];

@@ -162,7 +162,7 @@ export const A_CALENDAR = {
 
 export const A_PREVIEW = {
   at: '2026-12-02T09:00:00Z',
-  revision: 7,
+  revision: null,
   groups: ['vision'],
   people: 1,
   beyond: [],

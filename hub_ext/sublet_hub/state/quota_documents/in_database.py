@@ -1,19 +1,21 @@
 """The quota document in the database, with its revisions: each with author, time and reason.
 
 What is refused is never stored, and what cannot be stored is never in force. Whoever applies a
-document names the revision that they made it from, so nobody undoes unseen what another has done.
+document names the revision that they made it from, or of a part the digest of that part, so nobody
+undoes unseen what another has done, and nobody is refused for what was changed elsewhere.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from sublet_quota.document.administered.bounds import PartAuthor, PartBounds
 from sublet_quota.document.administered.groups import GroupClaims, administered, gone_from
+from sublet_quota.document.administered.part_digests import digest_of_part
 from sublet_quota.document.administered.parts import WithPart
 from sublet_quota.document.differences import written_differences
 from sublet_quota.document.problems import QuotaDocumentError
@@ -23,6 +25,7 @@ from sublet_quota.reasons.moments import moment_words
 from sublet_quota.wire.quota import MOST_DOCUMENT, KeptIn
 
 from sublet_hub.errors import (
+    BadRequestError,
     ConflictError,
     NotFoundError,
     QuotaFileError,
@@ -39,6 +42,7 @@ from sublet_hub.ledger.quota_revisions import (
 from sublet_hub.state.quota_documents.parts import (
     changed_part,
     refuse_charged_to_go,
+    refuse_if_another,
     refuse_names_of_before,
 )
 from sublet_hub.state.quota_documents.source import InForce, QuotaSource, Wish
@@ -133,24 +137,29 @@ class QuotaInDatabase(QuotaSource):
     async def apply_part(self, sent: str, wish: Wish, claims: GroupClaims) -> InForce:
         """Put a document in force with the part that an admin of groups sent."""
         async with self._turn_of_parts:
-            self._check_of_part(wish.expect)
-            now = self._now()
-            self._refuse_flood(now, wish.role)
-            author = PartAuthor(administered(self.document, claims), self.most_of_part)
-            # It takes seconds, in which others' documents are put in force: then this one is not.
-            part = await asyncio.to_thread(_read_part, self.document, self.text, author, sent, now)
-            async with self._turn:
-                self._check_of_part(wish.expect)
-                if not part.is_another:
-                    return InForce(self._revision, is_new=False)
-                refuse_names_of_before(await asyncio.to_thread(self._store.charged, part.new))
-                # Why their admins changed these would be read by the new one.
-                refuse_names_of_before(part.new & _groups_of(await self.history()))
-                refuse_charged_to_go(await asyncio.to_thread(self._store.charged, part.gone))
-                made = part.made
-                return await self._store_and_tell(
-                    made.document, made.text, part.keys, wish, made.groups
+            while True:
+                document, now = self.document, self._now()
+                self._refuse_flood(now, wish.role)
+                author = PartAuthor(administered(document, claims), self.most_of_part)
+                # It takes seconds, in which others' documents are put in force.
+                part = await asyncio.to_thread(
+                    _read_part, document, self.text, author, sent, (wish.expect_part, now)
                 )
+                async with self._turn:
+                    if self.document is document:
+                        return await self._put_part_in_force(part, wish)
+
+    async def _put_part_in_force(self, part: "_Part", wish: Wish) -> InForce:
+        """Store a part that was made from the document in force, while no other may be."""
+        made = part.made
+        if not part.is_another:
+            return InForce(self._revision, is_new=False, part=part.digest)
+        refuse_names_of_before(await asyncio.to_thread(self._store.charged, part.new))
+        # Why their admins changed these would be read by the new one.
+        refuse_names_of_before(part.new & _groups_of(await self.history()))
+        refuse_charged_to_go(await asyncio.to_thread(self._store.charged, part.gone))
+        done = await self._store_and_tell(made.document, made.text, part.keys, wish, made.groups)
+        return replace(done, part=part.digest)
 
     async def _store_and_tell(
         self,
@@ -202,10 +211,13 @@ class QuotaInDatabase(QuotaSource):
             raise NotFoundError(message)
         return found
 
-    def _check(self, expect: int) -> None:
+    def _check(self, expect: int | None) -> None:
         now = self._revision.revision
         if expect == now:
             return
+        if expect is None:
+            message = "say which revision the document was made from: it is not in `expect`"
+            raise BadRequestError(message)
         if expect > now:
             message = f"there is no revision {expect} yet: {now} is in force"
             raise ConflictError(message)
@@ -221,15 +233,6 @@ class QuotaInDatabase(QuotaSource):
             "make it anew from what is in force"
         )
         raise ConflictError(message)
-
-    def _check_of_part(self, expect: int) -> None:
-        if expect != self._revision.revision:
-            # By whom, and why, there is another may be others' business.
-            message = (
-                f"revision {self._revision.revision} is in force, not {expect}, which this was "
-                "made from. Nothing was changed: see `sublet quota show`, and make it anew"
-            )
-            raise ConflictError(message)
 
     def _tell(self, document: QuotaDocument, text: str) -> None:
         """Put in force what is stored; whoever cannot be told now is told again soon."""
@@ -254,12 +257,23 @@ class _Part:
     """The groups that there were not."""
     gone: frozenset[str]
     """The groups that are not any more where they were."""
+    digest: str
+    """By what the part is known when it is in force."""
 
 
 def _read_part(
-    before: QuotaDocument, text: str, author: PartAuthor, sent: str, now: datetime
+    before: QuotaDocument,
+    text: str,
+    author: PartAuthor,
+    sent: str,
+    made_from: tuple[str, datetime],
 ) -> _Part:
-    """Read a part. ``QuotaRefusedError``, ``QuotaNotTheirsError``."""
+    """Read a part that was made from the one of this digest, as it is at a time.
+
+    ``ConflictError``, ``QuotaRefusedError``, ``QuotaNotTheirsError``.
+    """
+    expect, now = made_from
+    refuse_if_another(before, text, author, sent, expect)
     made = changed_part(before, text, author, sent, now)
     after = made.document
     return _Part(
@@ -268,6 +282,7 @@ def _read_part(
         keys=len(written_differences(before, after)),
         new=frozenset(after.all_groups.keys() - before.all_groups.keys()),
         gone=gone_from(before, after, made.groups),
+        digest=digest_of_part(after, made.text, made.groups),
     )
 
 

@@ -1,6 +1,7 @@
 """What of some groups' part each revision has changed: for their admins, and no more than that.
 
-A revision that changed their part is told with who made it and when, whoever that was; with its
+A revision that changed their part is told with who made it and when, whoever that was, and known by
+a digest of that: its number would count others'. It is told with its
 reason only where nothing else was changed in it, as it may speak of that. From where a group was
 not there, or elsewhere in the tree, its history is another's. Revisions are read once for each of
 those who ask; at one time the newest, and further back with each question.
@@ -14,6 +15,7 @@ from typing import Final
 
 from sublet_quota.document.administered.alone import part_alone, rest_alone
 from sublet_quota.document.administered.groups import with_all_below
+from sublet_quota.document.administered.part_digests import part_digest
 from sublet_quota.document.administered.parts import part_of, part_text
 from sublet_quota.document.differences import written_differences
 from sublet_quota.document.problems import QuotaDocumentError
@@ -43,6 +45,10 @@ class PartRevision:
     """How many keys of the part say something else."""
     is_alone: bool
     """Whether nothing but the part was changed in it."""
+    change: str
+    """By what its reader knows it."""
+    is_newest: bool
+    """Whether none after it changed the part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class _Change:
 
     keys_changed: int
     is_alone: bool
+    digest: str
+    """Of what it made of the part."""
     known: frozenset[GroupName]
     """The groups of the part, before and after."""
     goes_on: bool
@@ -85,6 +93,7 @@ class PartHistories:
         left = _Left()
         after: _Read | None = None
         others = _Others(self._quota, groups)
+        is_newest = True
         for place, about in enumerate(listed):
             change = self._found.get((about.revision, groups))
             if change is None:
@@ -97,22 +106,31 @@ class PartHistories:
                 after = before
             # Whether there is something to tell, and nothing in it is another's by now.
             if change.keys_changed and change.known.isdisjoint(others.now()):
-                told.append(PartRevision(about, change.keys_changed, change.is_alone))
+                known_by = _known_by(about, change)
+                told.append(
+                    PartRevision(about, change.keys_changed, change.is_alone, known_by, is_newest)
+                )
+            is_newest = is_newest and not change.keys_changed
             if not change.goes_on:
                 break
         return tuple(told)
 
-    async def texts(self, revision: int, groups: Groups) -> PartTexts:
-        """Return what a revision made of the part of these groups. ``NotFoundError``."""
-        told = next((e for e in await self.of(groups) if e.about.revision == revision), None)
-        written, before = (None, None) if told is None else await self._quota.written(revision)
+    async def texts(self, named: int | str, groups: Groups) -> PartTexts:
+        """Return what a revision made of the part of these groups. ``NotFoundError``.
+
+        ``named``: its number, or what ``PartRevision.change`` says.
+        """
+        found = (e for e in await self.of(groups) if named in (e.about.revision, e.change))
+        told = next(found, None)
+        number = None if told is None else told.about.revision
+        written, before = (None, None) if number is None else await self._quota.written(number)
         if told is None or written is None or before is None:
-            message = f"no revision {revision} of your groups is kept"
+            message = f"no revision {named} of your groups is kept"
             raise NotFoundError(message)
         now = self._quota.document
         texts = await asyncio.to_thread(_part_texts, (written, before), groups, now)
         if texts is None:
-            message = f"what revision {revision} said cannot be told: other groups were in it"
+            message = f"what revision {named} said cannot be told: other groups were in it"
             raise NotFoundError(message)
         return PartTexts(told, text=texts[0], text_before=texts[1])
 
@@ -181,16 +199,22 @@ def _read(written: WrittenRevision) -> _Read:
     return _Read(written.about.revision, len(written.text), document)
 
 
+def _known_by(about: QuotaRevision, change: _Change) -> str:
+    """Return a digest of nothing but what is told of a revision."""
+    return part_digest(f"{about.made_at.isoformat()}\0{about.author}\0{change.digest}")
+
+
 def _change(before: _Read | None, after: _Read, groups: Groups) -> _Change:
     old = None if before is None else before.document
     if old is None or after.document is None or not _are_same(old, after.document, groups):
-        return _Change(0, is_alone=False, known=frozenset(), goes_on=False)
+        return _Change(0, is_alone=False, digest="", known=frozenset(), goes_on=False)
     had, has = part_alone(old, groups), part_alone(after.document, groups)
     if had == has:
-        return _Change(0, is_alone=False, known=frozenset(), goes_on=True)
+        return _Change(0, is_alone=False, digest="", known=frozenset(), goes_on=True)
     return _Change(
         max(1, len(written_differences(had, has))),
         is_alone=rest_alone(old, groups) == rest_alone(after.document, groups),
+        digest=part_digest(has.model_dump_json(by_alias=True)),
         known=frozenset((*had.all_groups, *has.all_groups)),
         goes_on=True,
     )

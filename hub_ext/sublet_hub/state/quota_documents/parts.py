@@ -6,10 +6,12 @@ from typing import Final
 
 from sublet_quota.document.administered.bounds import PartAuthor, beyond_bounds
 from sublet_quota.document.administered.changes import forbidden_changes
+from sublet_quota.document.administered.part_digests import digest_of_part
 from sublet_quota.document.administered.parts import (
     DoesNotFitError,
     NoPartError,
     WithPart,
+    groups_sent,
     with_part,
 )
 from sublet_quota.document.problems import (
@@ -24,7 +26,7 @@ from sublet_quota.names.ids import GroupName
 from sublet_quota.reasons.forbidden_changes import Forbidden, ForbiddenChange, forbidden_words
 from sublet_quota.wire.quota import MOST_DOCUMENT
 
-from sublet_hub.errors import QuotaNotTheirsError, QuotaRefusedError
+from sublet_hub.errors import ConflictError, QuotaNotTheirsError, QuotaRefusedError
 
 _MOST_PLACED: Final = 100
 """So much of what is not theirs is told with its place: a part may have thousands of groups."""
@@ -61,6 +63,36 @@ def changed_part(
     _refuse(tuple(beyond_bounds(document, made, author)))
     _refuse(forbidden_changes(document, made.document, made.groups, now))
     return made
+
+
+def refuse_if_another(
+    document: QuotaDocument, text: str, author: PartAuthor, sent: str, expect: str
+) -> None:
+    """Raise ``ConflictError`` where the part that was sent was made from another than is in force.
+
+    ``expect``: by what that part is known. It may be of the groups that are sent, or of all that
+    their author administers; of what is not theirs, or cannot be read, nothing is said here.
+    """
+    if not author.groups:
+        return
+    # Of a long one the reading alone takes seconds: what can be no part is not read.
+    _refuse(tuple(_too_long(text, author, sent)))
+    if digest_of_part(document, text, author.groups) == expect:
+        return
+    try:
+        groups = groups_sent(document, author.groups, sent)
+    except NoPartError:
+        # What it was made from may have had other groups: then that is what is wrong.
+        groups = author.groups
+    if not groups or digest_of_part(document, text, groups) == expect:
+        return
+    # By whom, and why, it is another may be others' business.
+    message = (
+        "what the quota document says of your groups is another by now than what this was made "
+        "from. Nothing was changed: see `sublet quota show` and `sublet quota history`, and make "
+        "it anew"
+    )
+    raise ConflictError(message)
 
 
 def problems_of_part(

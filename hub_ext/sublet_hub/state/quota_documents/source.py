@@ -27,10 +27,12 @@ class Wish:
 
     author: str
     reason: str
-    expect: int
-    """The revision that they think is in force."""
+    expect: int | None
+    """The revision that they think is in force; ``None``: they see a part alone."""
     role: str | None = None
     """In which role they want it."""
+    expect_part: str = ""
+    """By what the part that they think is in force is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class InForce:
 
     about: QuotaRevision
     is_new: bool
+    part: str | None = None
+    """By what the part that was sent is known, as it is in force; ``None``: it was no part."""
 
 
 class QuotaSource(ABC):

@@ -13,6 +13,7 @@ from sublet_hub.security.authentication import Caller
 from sublet_hub.web.console.group_marks import GroupMarks
 from sublet_hub.web.console.share_marks import ShareMarks
 from sublet_hub.web.routes.context import ServiceParts
+from sublet_hub.web.routes.roles import own_groups
 from sublet_hub.web.routes.told import told_of_ends
 from sublet_hub.web.routes.viewers import groups_of, viewer_of
 
@@ -58,7 +59,10 @@ def state_of(service: ServiceParts, caller: Caller, marks: Marks) -> State:
         return state
     # Which revision it is, and since when, would tell of what is changed elsewhere.
     part = marks.groups.mark(service.quota.document, caller.claims)
-    return state if part is None else state | {Topic.QUOTA: part}
+    if part is None:
+        return state
+    within = service.announcements.of_groups(own_groups(service, caller))
+    return state | {Topic.QUOTA: part, Topic.NOTICES: hash(within)}
 
 
 def _held(report: object) -> tuple[object, ...]:

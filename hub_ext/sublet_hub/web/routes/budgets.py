@@ -21,7 +21,11 @@ async def _budgets(service: ServiceParts, call: Call) -> BudgetList:
     if groups_asked is not None:
         with charged(service, call):
             budgets = service.budgets.all()
-        return BudgetList(budgets=tuple(each for each in budgets if each.group in groups_asked))
+        own = tuple(each for each in budgets if each.group in groups_asked)
+        if not call.user.sees_all:
+            # On which line it stands hangs on what is said of others.
+            own = tuple(each.model_copy(update={"line": None}) for each in own)
+        return BudgetList(budgets=own)
     if whose_record(call) is None:
         with charged(service, call):
             return BudgetList(budgets=service.budgets.all())

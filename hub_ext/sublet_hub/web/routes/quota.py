@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from sublet_quota.document.administered.part_digests import part_digest
 from sublet_quota.document.administered.parts import part_of, part_text
 from sublet_quota.document.rights import rights_of
 from sublet_quota.document.told_rights import tell_rights
@@ -36,8 +37,9 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
         text="",
         path=None,
         kept_in=quota.kept_in.value,
-        revision=None if quota.revision is None else quota.revision.revision,
-        loaded_at=quota.loaded_at,
+        # They count, and tell of, what is changed elsewhere.
+        revision=_revision(service) if call.user.sees_all else None,
+        loaded_at=quota.loaded_at if call.user.sees_all else None,
         groups=groups,
     )
     # Both of one moment: by the places of another document others' entries would be taken for own.
@@ -45,7 +47,14 @@ async def _quota(service: ServiceParts, call: Call) -> QuotaInForce:
     async with service.limits.lists.of_caller(call.user.key):
         # Of a large document it takes seconds, in which others have turns.
         part = await asyncio.to_thread(part_of, document, text, groups)
-    return told.model_copy(update={"document": part, "text": part_text(part)})
+    written = part_text(part)
+    update = {"document": part, "text": written, "part": part_digest(written)}
+    return told.model_copy(update=update)
+
+
+def _revision(service: ServiceParts) -> int | None:
+    made = service.quota.revision
+    return None if made is None else made.revision
 
 
 async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
@@ -62,10 +71,8 @@ async def _reload_quota(service: ServiceParts, call: Call) -> QuotaInForce:
 
 
 async def _tree(service: ServiceParts, call: Call) -> bytes:
-    about, trees = service.quota.revision, service.quota_views.trees
-    revision = None if about is None else about.revision
-    groups = groups_of_part(service, call)
-    return await (trees.whole(revision) if groups is None else trees.below(groups, revision))
+    trees, groups = service.quota_views.trees, groups_of_part(service, call)
+    return await (trees.whole(_revision(service)) if groups is None else trees.below(groups))
 
 
 async def _calendar(service: ServiceParts, call: Call) -> QuotaCalendar:

@@ -21,7 +21,7 @@ from sublet_quota.wire.quota_revisions import (
     RollbackRequest,
 )
 
-from sublet_hub.errors import NotFoundError
+from sublet_hub.errors import BadRequestError, NotFoundError
 from sublet_hub.ledger.quota_revisions import QuotaRevision
 from sublet_hub.security.rate_limits import BYTES_FOR_ONE
 from sublet_hub.state.quota_documents.part_history import PartRevision
@@ -79,14 +79,23 @@ async def _costly(service: ServiceParts, call: Call) -> AsyncIterator[str]:
 async def _apply(service: ServiceParts, call: Call) -> Applied:
     asked, caller = call.body_as(ApplyRequest), call.user
     role = Role.ADMIN if caller.is_admin else Role.GROUP_ADMIN
-    wish = Wish(caller.name, asked.reason, asked.expect, role.value)
     if caller.is_admin:
+        wish = Wish(caller.name, asked.reason, asked.expect, role.value)
         return await _applied(service, await service.quota.apply(asked.text, wish))
+    if asked.expect_part is None:
+        message = (
+            "say which part this was made from: its `expect_part` is told with the part, as `part`"
+        )
+        raise BadRequestError(message)
+    wish = Wish(caller.name, asked.reason, None, role.value, asked.expect_part)
     limits = service.limits
     async with limits.lists.of_caller(caller.key):
         limits.owners.charge(caller.key, _COST_OF_PART)
         done = await service.quota.apply_part(asked.text, wish, caller.claims)
-    return Applied(about=_info(service, done.about), is_new=done.is_new)
+    # What was in force before, and what came in force since, may be others'.
+    told = {"revision": None, "is_part": True, "in_force": True}
+    about = _info(service, done.about).model_copy(update=told) if done.is_new else None
+    return Applied(about=about, is_new=done.is_new, part=done.part)
 
 
 async def _roll_back(service: ServiceParts, call: Call) -> Applied:
@@ -102,26 +111,33 @@ async def _history(service: ServiceParts, call: Call) -> tuple[RevisionInfo, ...
     # Of whatever else is changed, by whom and why, nothing is theirs to see.
     async with _part_read(service, call, groups):
         made = await service.part_histories.of(groups)
-    return tuple(_info_of_part(service, each) for each in made)
+    return tuple(_info_of_part(service, call, each) for each in made)
 
 
 async def _revision(service: ServiceParts, call: Call) -> RevisionText:
     named = call.path["revision"]
-    if not (named.isascii() and named.isdigit() and len(named) <= _MOST_DIGITS):
-        message = f"{named!r} is no revision: they are numbers, as `sublet quota history` lists"
-        raise NotFoundError(message)
+    number = int(named) if _is_number(named) else None
     groups = groups_of_part(service, call)
     if groups is not None:
+        # By numbers others' changes were counted.
+        of_part = number if number is not None and call.user.sees_all else named
         async with _part_read(service, call, groups):
-            part = await service.part_histories.texts(int(named), groups)
-        about = _info_of_part(service, part.told)
+            part = await service.part_histories.texts(of_part, groups)
+        about = _info_of_part(service, call, part.told)
         return RevisionText(about=about, text=part.text, text_before=part.text_before)
-    found, before = await service.quota.written(int(named))
+    if number is None:
+        message = f"{named!r} is no revision: they are numbers, as `sublet quota history` lists"
+        raise NotFoundError(message)
+    found, before = await service.quota.written(number)
     return RevisionText(
         about=_info(service, found.about),
         text=found.text,
         text_before=None if before is None else before.text,
     )
+
+
+def _is_number(named: str) -> bool:
+    return named.isascii() and named.isdigit() and len(named) <= _MOST_DIGITS
 
 
 @asynccontextmanager
@@ -162,9 +178,16 @@ def _info(service: ServiceParts, made: QuotaRevision) -> RevisionInfo:
     )
 
 
-def _info_of_part(service: ServiceParts, part: PartRevision) -> RevisionInfo:
+def _info_of_part(service: ServiceParts, call: Call, part: PartRevision) -> RevisionInfo:
     """Return a revision without what it changed elsewhere; its reason may be of that."""
-    told: dict[str, object] = {"keys_changed": part.keys_changed, "is_part": True}
+    told: dict[str, object] = {
+        "keys_changed": part.keys_changed,
+        "is_part": True,
+        "change": part.change,
+        "in_force": part.is_newest,
+    }
+    if not call.user.sees_all:
+        told["revision"] = None
     if not part.is_alone:
         told |= {"reason": "", "groups": ()}
     return _info(service, part.about).model_copy(update=told)
@@ -214,7 +237,8 @@ QUOTA_REVISION_ROUTES = (
         "POST",
         "quota/revisions",
         Access.ADMIN,
-        "Put a quota document in force, made from the revision that is in force",
+        "Put a quota document in force, made from the revision that is in force; of an admin of "
+        "groups their part, made from the part that is in force",
         _apply,
         Applied,
         body=ApplyRequest,

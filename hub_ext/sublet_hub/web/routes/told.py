@@ -9,6 +9,7 @@ from sublet_quota.document.rights import rights_of
 from sublet_quota.names.ids import UserName
 from sublet_quota.wire.announcements import ShownAnnouncement
 
+from sublet_hub.delivery.notice import OF_GROUP
 from sublet_hub.slices.idle_servers import idle_notice_id
 from sublet_hub.slices.over_caps import over_cap_notice_id
 from sublet_hub.usage.budgets.telling import BudgetNote
@@ -71,4 +72,4 @@ def _shown_note(note: BudgetNote) -> ShownAnnouncement:
 def budget_notice_id(whose: tuple[str, str | None]) -> str:
     """Return the id of what is told of a budget: of a group together, or of one person in it."""
     named = sha256("\0".join(each or "" for each in whose).encode()).hexdigest()
-    return f"budget-{named[:12]}"
+    return f"{OF_GROUP if whose[1] is None else 'own-budget-'}{named[:12]}"

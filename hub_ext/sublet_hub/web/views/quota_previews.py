@@ -201,7 +201,8 @@ class _Telling:
             lists["placed"] = tuple(map(placed_warning, warnings[:MOST_TOLD]))
         return QuotaPreviewInfo(
             at=self.at,
-            revision=self._revision,
+            # Of a part it would count what is changed elsewhere.
+            revision=self._revision if self.groups is None else None,
             groups=self.groups,
             people=len(state.people),
             jobs_are_planned=self._are_jobs_planned,

@@ -131,12 +131,12 @@ class QuotaTrees:
             )
             return self._written(None, tree)
 
-    async def below(self, groups: tuple[GroupName, ...], revision: int | None) -> bytes:
+    async def below(self, groups: tuple[GroupName, ...]) -> bytes:
         """Return these groups with all below them, as if there were no others, as JSON.
 
         What lies above or beside them is not told, nor on which line of the whole document they
-        stand: that is a sum of others. Of people only how many hold what these groups pay: what
-        one may have can come of other groups.
+        stand, nor which revision that is: these are sums of others. Of people only how many hold
+        what these groups pay: what one may have can come of other groups.
         """
         async with self._turn:
             holdings = self._stores.capacity.holdings
@@ -148,7 +148,7 @@ class QuotaTrees:
             await _done(self._nodes(standing, named, nodes), standing)
             tree = QuotaTree(
                 at=self._stores.now(),
-                revision=revision,
+                revision=None,
                 groups=tuple(_alone(node, theirs) for node in nodes),
                 outside=_NOTHING,
                 people=len({each.owner for each in holdings.slices() if each.group in theirs}),
@@ -271,4 +271,5 @@ def _alone(node: GroupNode, theirs: frozenset[GroupName]) -> GroupNode:
     """Return a group without what lies above those of which is asked."""
     path = tuple(name for name in node.share.path if name in theirs)
     share = node.share.model_copy(update={"path": path})
-    return node.model_copy(update={"share": share, "line": None})
+    budget = None if node.budget is None else node.budget.model_copy(update={"line": None})
+    return node.model_copy(update={"share": share, "budget": budget, "line": None})

@@ -73,6 +73,17 @@ class WithPart:
     """What this text says."""
 
 
+def groups_sent(
+    document: QuotaDocument, administers: tuple[GroupName, ...], sent: str
+) -> tuple[GroupName, ...]:
+    """Return the groups that a part is of, as it was sent; none where it cannot be read.
+
+    ``NoPartError`` where some are not its author's.
+    """
+    tree = read_tree(sent)
+    return () if tree.problems else _groups_of_part(document, tree.value, administers)
+
+
 def with_part(
     document: QuotaDocument, text: str, administers: tuple[GroupName, ...], sent: str
 ) -> WithPart:

@@ -17,7 +17,7 @@ export function NoticeDialog(props: {
   onClose: () => void;
   onDo: (notice: Notice) => void;
 }): React.JSX.Element {
-  const { trans } = useConsole();
+  const { trans, session } = useConsole();
   const [text, setText] = useState('');
   const [until, setUntil] = useState('');
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -35,7 +35,11 @@ export function NoticeDialog(props: {
       {props.children}
       <Field
         label={trans.__('What is told')}
-        hint={trans.__('One line of plain text. They read it without your name.')}
+        hint={
+          session.admin
+            ? trans.__('One line of plain text. They read it without your name.')
+            : trans.__('One line of plain text. They read it with your name.')
+        }
       >
         {id => (
           <input

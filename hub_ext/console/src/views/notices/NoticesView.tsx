@@ -1,4 +1,7 @@
-/** What admins tell owners now: a new notice is written here, and one is taken back. */
+/**
+ * What admins tell owners now: a new notice is written here, and one is taken back. Admins of
+ * groups see, write and take back what such tell within theirs.
+ */
 import { useEffect, useRef, useState } from 'react';
 
 import { messageOf } from '../../api/client';
@@ -11,7 +14,8 @@ import { DeliveriesPart } from './DeliveriesPart';
 import { WriteDialog } from './WriteDialog';
 
 export function NoticesView(): React.JSX.Element {
-  const { trans, session, notices } = useConsole();
+  const { trans, session, notices, groups } = useConsole();
+  const mayWrite = useStore(groups).length > 0 || session.admin;
   const asked = useStore(notices.store);
   const [writing, setWriting] = useState(false);
   const [said, setSaid] = useState<string | null>(null);
@@ -26,7 +30,7 @@ export function NoticesView(): React.JSX.Element {
           'Who is meant reads them in JupyterLab, here at “My share”, and where a server is started. Nobody else does.'
         )}
       </p>
-      {session.admin && (
+      {mayWrite && (
         <button
           ref={write}
           type="button"
@@ -59,7 +63,7 @@ export function NoticesView(): React.JSX.Element {
           />
         ))}
       </ul>
-      <DeliveriesPart />
+      {session.sees_all && <DeliveriesPart />}
       {writing && (
         <WriteDialog
           onClose={() => {
@@ -84,8 +88,9 @@ function OneNotice(props: {
   told: Announcement;
   onWithdrawn: (words: string) => void;
 }): React.JSX.Element {
-  const { trans, session, client, cards, notices } = useConsole();
+  const { trans, session, client, cards, notices, groups } = useConsole();
   const { told } = props;
+  const isOfGroup = useStore(groups).length > 0 && told.within.length > 0;
   const shown = useStoreIf(cards.store, told.audience === 'card');
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
@@ -107,12 +112,14 @@ function OneNotice(props: {
       <header>
         <b>{trans.__('To %1', toWhom(told, shown?.list ?? [], trans))}</b>{' '}
         <span className="quiet">
-          {trans.__('by %1', told.made_by)} · <Moment at={told.made_at} /> · {trans.__('until')}{' '}
-          <Moment at={told.until} />
+          {told.within.length === 0
+            ? trans.__('by %1', told.made_by)
+            : trans.__('by %1, admin of %2', told.made_by, told.within.join(', '))}{' '}
+          · <Moment at={told.made_at} /> · {trans.__('until')} <Moment at={told.until} />
         </span>
       </header>
       <p>{told.text}</p>
-      {session.admin && (
+      {(session.admin || (isOfGroup && !session.sees_all)) && (
         <button type="button" disabled={busy} onClick={withdraw}>
           {trans.__('Take back')}
         </button>

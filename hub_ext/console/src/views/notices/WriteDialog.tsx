@@ -9,7 +9,7 @@ import { useAnswer } from '../../model/answer';
 import { useConsole } from '../../model/console';
 import { useStore } from '../../model/store';
 import type { Notice } from '../cards/deeds';
-import { AUDIENCES, audienceWord, proposed, type Audience } from './audience';
+import { AUDIENCES, AUDIENCES_OF_GROUPS, audienceWord, proposed, type Audience } from './audience';
 import { NoticeDialog } from './NoticeDialog';
 
 const MOST_NAME = 255;
@@ -19,8 +19,9 @@ export function WriteDialog(props: {
   onClose: () => void;
   onTold: (made: MadeAnnouncement) => void;
 }): React.JSX.Element {
-  const { trans, client } = useConsole();
-  const [audience, setAudience] = useState<Audience>('owner');
+  const { trans, client, session } = useConsole();
+  const audiences = session.admin ? AUDIENCES : AUDIENCES_OF_GROUPS;
+  const [audience, setAudience] = useState<Audience>(session.admin ? 'owner' : 'group');
   const [name, setName] = useState('');
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
@@ -46,13 +47,20 @@ export function WriteDialog(props: {
         <Choice
           label={trans.__('To')}
           value={audience}
-          options={AUDIENCES.map(each => [each, audienceWord(each, trans)] as const)}
+          options={audiences.map(each => [each, audienceWord(each, trans)] as const)}
           onChange={chosen => {
             setAudience(chosen);
             setName('');
           }}
         />
       </div>
+      {!session.admin && (
+        <p className="quiet">
+          {trans.__(
+            'To a group of yours or below it, or to a user who is in no other. They read who sends it.'
+          )}
+        </p>
+      )}
       {audience !== 'all' && (
         <Field label={trans.__('Name')}>
           {id => (

@@ -8,6 +8,9 @@ export type Audience = AnnouncementRequest['audience'];
 
 export const AUDIENCES: readonly Audience[] = ['owner', 'group', 'card', 'node', 'all'];
 
+/** Whom an admin of groups may mean, within theirs. */
+export const AUDIENCES_OF_GROUPS: readonly Audience[] = ['group', 'owner'];
+
 export function audienceWord(audience: Audience, trans: TranslationBundle): string {
   return {
     owner: trans.__('one user'),

@@ -19,22 +19,27 @@ export function BehindNote(props: {
   const listed = useStore(quotas.revisions.store).value;
   useEffect(() => {
     void quotas.revisions.refresh();
-  }, [quotas, quota.revision]);
+  }, [quotas, quota.revision, quota.part]);
   const base = draft.base?.text ?? '';
   const together = merged(base, draft.text, quota.text);
-  const since = (listed ?? []).filter(each => each.revision > (draft.base?.revision ?? 0));
+  // The changes of a part have no numbers: the newest made it what it is.
+  const since = (listed ?? []).filter(each =>
+    quota.part === null ? (each.revision ?? 0) > (draft.base?.revision ?? 0) : each.in_force
+  );
   return (
     <section className="note note-warn" role="alert" data-sublet="behind">
       <h2>
-        {trans.__(
-          'Revision %1 is in force, and you began with revision %2',
-          quota.revision ?? 0,
-          draft.base?.revision ?? 0
-        )}
+        {quota.part === null
+          ? trans.__(
+              'Revision %1 is in force, and you began with revision %2',
+              quota.revision ?? 0,
+              draft.base?.revision ?? 0
+            )
+          : trans.__('What is in force of this group is another than what you began with')}
       </h2>
       <ul>
         {since.map(each => (
-          <Since key={each.revision} made={each} />
+          <Since key={each.revision ?? each.change} made={each} />
         ))}
       </ul>
       <h3>{trans.__('What they changed')}</h3>
@@ -86,8 +91,10 @@ function Since({ made }: { made: RevisionInfo }): React.JSX.Element {
   const { trans } = useConsole();
   return (
     <li>
-      {made.reason === ''
-        ? trans.__('Revision %1 by %2', made.revision, made.author)
+      {made.revision === null
+        ? made.reason === ''
+          ? trans.__('Changed last by %1', made.author)
+          : trans.__('Changed last by %1: %2', made.author, made.reason)
         : trans.__('Revision %1 by %2: %3', made.revision, made.author, made.reason)}{' '}
       <span className="quiet">
         <Moment at={made.made_at} />

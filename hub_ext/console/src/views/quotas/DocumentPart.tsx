@@ -111,9 +111,14 @@ function DraftDeeds(props: {
   const apply = async (reason: string): Promise<void> => {
     setBusy(true);
     try {
-      const revision = await quotas.apply(reason);
-      if (revision !== null) {
-        setDone(trans.__('Revision %1 is in force.', revision));
+      const applied = await quotas.apply(reason);
+      if (applied !== null) {
+        const revision = applied.about?.revision ?? null;
+        setDone(
+          revision === null
+            ? trans.__('What is said of this group is in force.')
+            : trans.__('Revision %1 is in force.', revision)
+        );
       }
       setAsked(false);
     } catch (error) {

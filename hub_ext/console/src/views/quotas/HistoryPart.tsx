@@ -23,7 +23,7 @@ export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): Rea
     if (isKept) {
       void quotas.revisions.refresh();
     }
-  }, [quotas, isKept, quota.revision]);
+  }, [quotas, isKept, quota.revision, quota.part]);
   const newest = asked.value?.find(each => each.in_force)?.revision;
   const isNow = newest === quota.revision;
   useEffect(() => {
@@ -60,11 +60,7 @@ export function HistoryPart(props: { quotas: Quotas; quota: QuotaInForce }): Rea
       {asked.value.length === 0 && <p>{trans.__('Nothing was changed yet.')}</p>}
       <ol className="plain" aria-label={trans.__('Revisions, the newest first')}>
         {asked.value.map(each => (
-          <Revision
-            key={each.revision}
-            {...{ quotas, quota, isNow, onDone: setDone }}
-            made={each}
-          />
+          <Revision key={nameOf(each)} {...{ quotas, quota, isNow, onDone: setDone }} made={each} />
         ))}
       </ol>
     </>
@@ -83,11 +79,15 @@ function Revision(props: {
   const { quotas, quota, isNow, made } = props;
   const [shown, setShown] = useState(false);
   const [goingBack, setGoingBack] = useState(false);
-  const written = useRevision(made.revision, quotas.group, shown || goingBack);
+  const written = useRevision(nameOf(made), quotas.group, shown || goingBack);
   return (
-    <li className="part mine" data-sublet="revision" data-sublet-revision={made.revision}>
+    <li className="part mine" data-sublet="revision" data-sublet-revision={nameOf(made)}>
       <header>
-        <b>{trans.__('Revision %1', made.revision)}</b>{' '}
+        <b>
+          {made.revision === null
+            ? trans.__('Change of this group')
+            : trans.__('Revision %1', made.revision)}
+        </b>{' '}
         {made.in_force && <Tag tone="good">{trans.__('in force')}</Tag>}{' '}
         <span className="quiet">
           {trans.__('by %1', made.author)} · <Moment at={made.made_at} /> ·{' '}
@@ -147,6 +147,11 @@ function Revision(props: {
   );
 }
 
+/** By what it is asked for: of a part by no number, which would count others' changes. */
+function nameOf(made: RevisionInfo): string {
+  return String(made.revision ?? made.change);
+}
+
 /** Why it was made; of a part nothing where that was said of more. */
 export function ReasonOf({ made }: { made: RevisionInfo }): React.JSX.Element {
   const { trans } = useConsole();
@@ -182,15 +187,15 @@ function RollBack(props: {
     setBusy(true);
     try {
       const { about } = await client.post('/quota/rollback', {
-        revision: made.revision,
+        revision: made.revision ?? 0,
         reason,
         expect: shown.revision
       });
       props.onDone(
         trans.__(
           'Revision %1 is in force: it says what revision %2 said.',
-          about.revision,
-          made.revision
+          about?.revision ?? 0,
+          made.revision ?? 0
         )
       );
     } catch (error) {
@@ -202,7 +207,7 @@ function RollBack(props: {
   return (
     <ReasonDialog
       name="roll-back"
-      title={trans.__('Put in force what revision %1 said', made.revision)}
+      title={trans.__('Put in force what revision %1 said', made.revision ?? 0)}
       deed={trans.__('Roll back')}
       before={shown.text}
       after={text}
@@ -218,7 +223,7 @@ function RollBack(props: {
 
 /** A revision with what it says, asked for when somebody wants to see it. */
 function useRevision(
-  revision: number,
+  revision: string,
   group: string | null,
   wanted: boolean
 ): Answer<RevisionText> {
@@ -228,7 +233,7 @@ function useRevision(
       wanted
         ? () =>
             client.get('/quota/revisions/{revision}', group === null ? {} : { group }, {
-              revision: String(revision)
+              revision
             })
         : null,
     [client, revision, group, wanted]

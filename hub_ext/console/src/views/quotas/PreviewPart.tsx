@@ -58,9 +58,11 @@ function Followed({ preview }: { preview: QuotaPreview }): React.JSX.Element {
   return (
     <>
       <p className="quiet">
-        {preview.revision === null
-          ? trans.__('Compared with the file in force')
-          : trans.__('Compared with revision %1', preview.revision)}
+        {preview.groups !== null
+          ? trans.__('Compared with what is in force of these groups')
+          : preview.revision === null
+            ? trans.__('Compared with the file in force')
+            : trans.__('Compared with revision %1', preview.revision)}
         {', '}
         <Moment at={preview.at} />
         {'. '}

@@ -110,7 +110,7 @@ function Source(props: { quota: QuotaInForce; group: string | null }): React.JSX
         {group === null ? (
           <>
             {sourceOf(quota, trans)} {trans.__('Read by the service at')}{' '}
-            <Moment at={quota.loaded_at} dated />
+            {quota.loaded_at !== null && <Moment at={quota.loaded_at} dated />}
           </>
         ) : (
           sourceOfPart(quota, group, trans)

@@ -1,6 +1,7 @@
 /** What the view *Quotas* knows, as long as the page is open: also while another view is shown. */
-import { isConflict, messageOf, type Client } from '../../api/client';
+import { messageOf, type Client } from '../../api/client';
 import type {
+  Applied,
   QuotaCheck,
   QuotaInForce,
   QuotaPreview,
@@ -12,13 +13,12 @@ import type { Console } from '../../model/console';
 import { Store } from '../../model/store';
 import { PastDays } from './past';
 
-/** So often a part is sent while others change the rest of the document. */
-const MOST_TRIALS = 3;
-
 /** The document that a draft was made from. */
 export interface Base {
-  /** `null`: it is in a file, and not to be changed here. */
+  /** `null`: it is in a file, and not to be changed here; or it is a part. */
   readonly revision: number | null;
+  /** By what the part is known; `null`: it is all. */
+  readonly part: string | null;
   readonly text: string;
 }
 
@@ -48,7 +48,12 @@ export function isChanged(draft: Draft): boolean {
 
 /** Whether the document in force is another than the one that the draft was made from. */
 export function isBehind(draft: Draft, quota: QuotaInForce): boolean {
-  return isChanged(draft) && draft.base?.revision !== quota.revision;
+  return isChanged(draft) && draft.base !== null && !isOf(draft.base, quota);
+}
+
+/** Whether the document in force is this one: a part is known by what it says alone. */
+function isOf(base: Base, quota: Base): boolean {
+  return quota.part === null ? base.revision === quota.revision : base.part === quota.part;
 }
 
 export class Quotas {
@@ -110,33 +115,18 @@ export class Quotas {
     }
   }
 
-  /**
-   * Put the draft in force; `null`: it is behind, and nothing was done.
-   *
-   * Of what is changed elsewhere nobody tells who sees a part: it makes another revision all the
-   * same, and the part is as good as made from that.
-   */
-  async apply(reason: string): Promise<number | null> {
-    for (let left = this.group === null ? 1 : MOST_TRIALS; ; left -= 1) {
-      if (this.group !== null) {
-        await this.quota.refresh();
-      }
-      const inForce = this.quota.store.value.value;
-      if (inForce !== null && isBehind(this.draft.value, inForce)) {
-        return null;
-      }
-      const { text, base } = this.draft.value;
-      const asked = { text, reason, expect: base?.revision ?? 0 };
-      try {
-        const { about } = await this.client.post('/quota/revisions', asked);
-        this.applied(about.revision, text);
-        return about.revision;
-      } catch (error) {
-        if (left <= 1 || !isConflict(error)) {
-          throw error;
-        }
-      }
+  /** Put the draft in force; `null`: it is behind, and nothing was done. */
+  async apply(reason: string): Promise<Applied | null> {
+    const inForce = this.quota.store.value.value;
+    if (inForce !== null && isBehind(this.draft.value, inForce)) {
+      return null;
     }
+    const { text, base } = this.draft.value;
+    const expect = base?.part == null ? (base?.revision ?? 0) : null;
+    const asked = { text, reason, expect, expect_part: base?.part ?? null };
+    const done = await this.client.post('/quota/revisions', asked);
+    this.applied({ revision: done.about?.revision ?? null, part: done.part, text });
+    return done;
   }
 
   /** Begin anew with what is in force. */
@@ -150,10 +140,10 @@ export class Quotas {
   }
 
   /** A text that was sent is in force: what was written since goes on from there. */
-  applied(revision: number, text: string): void {
-    this.draft.set({ ...this.draft.value, base: { revision, text } });
+  applied(base: Base): void {
+    this.draft.set({ ...this.draft.value, base });
     // What would follow has followed.
-    if (this.previewed.value?.text === text) {
+    if (this.previewed.value?.text === base.text) {
       this.previewed.set(null);
     }
   }
@@ -166,7 +156,7 @@ export class Quotas {
     const draft = this.draft.value;
     const base = baseOf(quota);
     if (!isChanged(draft)) {
-      if (draft.base?.revision !== base.revision || draft.base.text !== base.text) {
+      if (draft.base === null || !isOf(draft.base, base) || draft.base.text !== base.text) {
         this.draft.set({ base, text: base.text });
       }
     } else if (draft.text === base.text || draft.base?.text === base.text) {
@@ -176,7 +166,7 @@ export class Quotas {
 }
 
 function baseOf(quota: QuotaInForce): Base {
-  return { revision: quota.revision, text: quota.text };
+  return { revision: quota.revision, part: quota.part, text: quota.text };
 }
 
 const OF_CONSOLES = new WeakMap<Console, Map<string | null, Quotas>>();
