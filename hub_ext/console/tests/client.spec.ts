@@ -33,6 +33,29 @@ test('a question has its query, and a name in a path is only ever a name', async
   expect(service.asked).toHaveLength(1);
 });
 
+test.each([
+  ['once it may be', '0', [429, 429, 200], 3, null],
+  ['some times at most', '0', [429, 429, 429, 429, 200], 4, 'too many'],
+  ['not where that takes long', '60', [429, 200], 1, 'too many']
+] as const)('what is read is asked for again %s', async (_, after, statuses, times, refused) => {
+  const problem = { reason: 'too-many-requests', message: 'too many', numbers: {} };
+  const left = [...statuses];
+  const service = new FakeService({
+    gpus: () =>
+      left.shift() === 200
+        ? json({ gpus: [] })
+        : new Response(JSON.stringify(problem), {
+            status: 429,
+            headers: { 'Retry-After': after }
+          })
+  });
+  const asked = service.client.get('/gpus');
+  await (refused === null
+    ? expect(asked).resolves.toEqual({ gpus: [] })
+    : expect(asked).rejects.toThrow(refused));
+  expect(service.asked).toHaveLength(times);
+});
+
 test('a refusal is told in the service’s words, and what a proxy says by its status', async () => {
   const problem = { reason: 'not-allowed', message: 'this is for admins', numbers: {} };
   const refused = new FakeService({ gpus: () => json(problem, 403) });

@@ -45,6 +45,11 @@ export type Fetch = (url: string, options: RequestInit) => Promise<Response>;
 const XSRF = '_xsrf';
 const NOT_LOGGED_IN = 401;
 const NOT_MODIFIED = 304;
+const TOO_MANY = 429;
+/** So often what is only read is asked for again where the service says after how long. */
+const ASKED_AGAIN = 3;
+/** Nobody is kept waiting for longer without a word. */
+const LONGEST_WAIT_S = 10;
 /** What the hub's proxy answers in its place. */
 const IS_AWAY: ReadonlySet<number> = new Set([502, 503, 504]);
 const SAFE_IN_A_PATH = /^[A-Za-z0-9._-]{1,64}$/;
@@ -156,6 +161,27 @@ export class Client {
     options: RequestInit,
     tag?: string
   ): Promise<Response> {
+    for (let asked = 0; ; asked += 1) {
+      try {
+        return await this.sendOnce(method, path, body, options, tag);
+      } catch (error) {
+        const after_s = method === 'get' ? patienceOf(error) : null;
+        if (after_s === null || asked === ASKED_AGAIN) {
+          throw error;
+        }
+        await new Promise(done => setTimeout(done, 1000 * after_s));
+        options.signal?.throwIfAborted();
+      }
+    }
+  }
+
+  private async sendOnce(
+    method: Method,
+    path: string,
+    body: unknown,
+    options: RequestInit,
+    tag?: string
+  ): Promise<Response> {
     const headers: Record<string, string> = { 'X-XSRFToken': xsrfOf(this.cookies()) };
     if (tag !== undefined) {
       headers['If-None-Match'] = tag;
@@ -188,6 +214,15 @@ export class Client {
     }
     return answer;
   }
+}
+
+/** After how many seconds it may be asked again, of who asks for too much; else `null`. */
+function patienceOf(error: unknown): number | null {
+  if (!(error instanceof AskError) || error.status !== TOO_MANY) {
+    return null;
+  }
+  const { retry_after_s } = error;
+  return retry_after_s !== null && retry_after_s <= LONGEST_WAIT_S ? retry_after_s : null;
 }
 
 /** With what is asked for several times named as often. */
