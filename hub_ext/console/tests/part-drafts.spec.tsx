@@ -1,23 +1,11 @@
 import { expect, test } from 'vitest';
 
-import type { QuotaInForce } from '../src/api/types';
 import { BehindNote } from '../src/views/quotas/BehindNote';
 import { Quotas } from '../src/views/quotas/model';
+import { A_PART } from './support/answers';
 import { draw, FakeService, json, SESSION } from './support/page';
 
 const LEAD = { ...SESSION, name: 'lead', admin: false, sees_all: false, groups: ['vision'] };
-const PART: QuotaInForce = {
-  document: {},
-  text: 'groups:\n  vision:\n    groups:\n      robots: {}\n',
-  path: null,
-  kept_in: 'database',
-  revision: null,
-  part: 'a'.repeat(32),
-  loaded_at: null,
-  errors: [],
-  warnings: [],
-  groups: ['vision']
-};
 const CHANGE = {
   revision: null,
   change: 'd'.repeat(32),
@@ -37,21 +25,21 @@ interface Wish {
 }
 
 test('a part is made from what it says, and stops where somebody changed that', async () => {
-  let inForce = PART;
+  let inForce = A_PART;
   const sent: unknown[] = [];
   const asked = new FakeService({
     quota: () => json(inForce),
     'quota/revisions': () => {
       const { expect: revision, expect_part: part } = asked.asked.at(-1)?.body as Wish;
       sent.push([revision, part]);
-      inForce = { ...PART, part: 'b'.repeat(32), text: `${PART.text}mine: 1\n` };
+      inForce = { ...A_PART, part: 'b'.repeat(32), text: `${A_PART.text}mine: 1\n` };
       return json({ about: CHANGE, is_new: true, part: inForce.part, warnings: [] });
     }
   });
   const { console } = await draw(<></>, asked, LEAD);
   const quotas = new Quotas(console, 'vision');
   await quotas.quota.refresh();
-  quotas.write(`${PART.text}mine: 1 # a note\n`);
+  quotas.write(`${A_PART.text}mine: 1 # a note\n`);
   expect((await quotas.apply('why'))?.is_new).toBe(true);
   expect(sent).toEqual([[null, 'a'.repeat(32)]]);
   await quotas.quota.refresh();
@@ -60,8 +48,8 @@ test('a part is made from what it says, and stops where somebody changed that', 
   expect(sent.at(-1)).toEqual([null, 'b'.repeat(32)]);
 
   // Another admin of the group has changed the same part.
-  quotas.write(`${PART.text}# mine again\n`);
-  inForce = { ...PART, part: 'c'.repeat(32), text: `${PART.text}# theirs\n` };
+  quotas.write(`${A_PART.text}# mine again\n`);
+  inForce = { ...A_PART, part: 'c'.repeat(32), text: `${A_PART.text}# theirs\n` };
   await quotas.quota.refresh();
   expect(await quotas.apply('why')).toBeNull();
   expect(sent).toHaveLength(2);

@@ -4,7 +4,7 @@ import type { Topic } from '../src/api/types';
 import type { Session } from '../src/model/session';
 import { App } from '../src/shell/App';
 import { quotasOf, type Quotas } from '../src/views/quotas/model';
-import { A_CALENDAR, A_PREVIEW, aCard, aSlice } from './support/answers';
+import { A_CALENDAR, A_PART, A_PREVIEW, aCard, aSlice } from './support/answers';
 import { doing, draw, FakeService, json, SESSION } from './support/page';
 
 const AT = '2026-12-02T09:00:00Z';
@@ -18,18 +18,6 @@ const LEAD: Session = {
 };
 const USER: Session = { ...LEAD, name: 'ada', groups: [] };
 
-const PART = {
-  document: {},
-  text: 'groups:\n  vision:\n    groups:\n      robots: {}\n',
-  path: null,
-  kept_in: 'database',
-  revision: null,
-  part: 'a'.repeat(32),
-  loaded_at: null,
-  errors: [],
-  warnings: [],
-  groups: ['vision']
-};
 const SHARE = {
   types: [],
   held_cards: 0,
@@ -107,7 +95,7 @@ const USE = { rows: [], carbon: null, since: AT, until: AT };
 
 function service(): FakeService {
   return new FakeService({
-    quota: () => json(PART),
+    quota: () => json(A_PART),
     'quota/tree': () => json(TREE),
     'quota/revisions': () => json(REVISIONS),
     'quota/revisions/8': () =>
@@ -294,9 +282,9 @@ test('an admin of a group writes by forms what is below it, and previews it befo
     [...page.querySelectorAll('button')].find(each => each.textContent === 'Apply…');
   const preview = [...page.querySelectorAll('button')].find(each => each.textContent === 'Preview');
   await doing(() => {
-    quotas.write(`${PART.text}# mine\n`);
+    quotas.write(`${A_PART.text}# mine\n`);
     quotas.checked.set({
-      text: `${PART.text}# mine\n`,
+      text: `${A_PART.text}# mine\n`,
       check: { problems: [], warnings: [], left_out: 0 }
     });
   });
@@ -338,7 +326,7 @@ test('use and waits are one’s own until a group is chosen', async () => {
 test('where another document takes the groups away, the view goes with them', async () => {
   let groups = ['speech', 'vision'];
   const asked = new FakeService({
-    quota: () => json(PART),
+    quota: () => json(A_PART),
     'quota/tree': () => json(TREE),
     role: () => json({ role: 'user', groups, all_groups: groups })
   });

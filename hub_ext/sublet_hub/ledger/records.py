@@ -322,11 +322,15 @@ class Closing:
         """Return why a card takes nothing new, for whoever is refused: without an admin's name."""
         who = self.closed_by if self.by_document else "an admin"
         what = f"node {self.node}" if self.gpu_id is None else f"GPU {gpu.index} of {gpu.node}"
+        closes = "has closed" if self.begins_at is None else "closes"
+        does = "drains" if self.drains else closes
+        return f"{who} {does} {what}{self.times_clause()}: {self.reason}"
+
+    def times_clause(self) -> str:
+        """Return when it begins and ends, to stand behind what is closed; empty without either."""
         begins = "" if self.begins_at is None else f" from {moment_words(self.begins_at)} on"
         until = "" if self.until is None else f" until {moment_words(self.until)}"
-        closes = "closes" if begins else "has closed"
-        does = "drains" if self.drains else closes
-        return f"{who} {does} {what}{begins}{until}: {self.reason}"
+        return f"{begins}{until}"
 
 
 def planned_place(where: str) -> str:

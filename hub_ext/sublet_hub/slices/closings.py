@@ -203,7 +203,5 @@ def _refuse_times(asked: ClosingRequest, now: datetime) -> None:
 
 
 def _how(closing: Closing) -> str:
-    begins = "" if closing.begins_at is None else f" from {moment_words(closing.begins_at)} on"
-    until = "" if closing.until is None else f" until {moment_words(closing.until)}"
     what = "drained" if closing.drains else "closed"
-    return f"{what} by {closing.closed_by}{begins}{until}: {closing.reason}"
+    return f"{what} by {closing.closed_by}{closing.times_clause()}: {closing.reason}"

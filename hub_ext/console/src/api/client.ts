@@ -46,8 +46,9 @@ const XSRF = '_xsrf';
 const NOT_LOGGED_IN = 401;
 const NOT_MODIFIED = 304;
 const TOO_MANY = 429;
-/** So often what is only read is asked for again where the service says after how long. */
-const ASKED_AGAIN = 3;
+/** So often what is only read is asked for. */
+const MOST_TRIES = 4;
+const MS_PER_S = 1000;
 /** Nobody is kept waiting for longer without a word. */
 const LONGEST_WAIT_S = 10;
 /** What the hub's proxy answers in its place. */
@@ -77,7 +78,7 @@ export class Client {
     query?: Query<Operation<P, 'get'>>,
     names?: Readonly<Record<string, string>>
   ): Promise<Answer<Operation<P, 'get'>>> {
-    return this.json('get', withQuery(path, query), undefined, names);
+    return inTurn(() => this.json('get', withQuery(path, query), undefined, names), MOST_TRIES);
   }
 
   /**
@@ -91,7 +92,10 @@ export class Client {
     type Told = Answer<Operation<P, 'get'>>;
     const asked = withQuery(path, query);
     const known = this.kept.get(asked);
-    const answer = await this.send('get', asked, undefined, {}, known?.tag);
+    const answer = await inTurn(
+      () => this.send('get', asked, undefined, {}, known?.tag),
+      MOST_TRIES
+    );
     if (known !== undefined && answer.status === NOT_MODIFIED) {
       return known.value as Told;
     }
@@ -161,27 +165,6 @@ export class Client {
     options: RequestInit,
     tag?: string
   ): Promise<Response> {
-    for (let asked = 0; ; asked += 1) {
-      try {
-        return await this.sendOnce(method, path, body, options, tag);
-      } catch (error) {
-        const after_s = method === 'get' ? patienceOf(error) : null;
-        if (after_s === null || asked === ASKED_AGAIN) {
-          throw error;
-        }
-        await new Promise(done => setTimeout(done, 1000 * after_s));
-        options.signal?.throwIfAborted();
-      }
-    }
-  }
-
-  private async sendOnce(
-    method: Method,
-    path: string,
-    body: unknown,
-    options: RequestInit,
-    tag?: string
-  ): Promise<Response> {
     const headers: Record<string, string> = { 'X-XSRFToken': xsrfOf(this.cookies()) };
     if (tag !== undefined) {
       headers['If-None-Match'] = tag;
@@ -216,13 +199,23 @@ export class Client {
   }
 }
 
-/** After how many seconds it may be asked again, of who asks for too much; else `null`. */
-function patienceOf(error: unknown): number | null {
-  if (!(error instanceof AskError) || error.status !== TOO_MANY) {
-    return null;
+/**
+ * Ask when the service lets one, so often at most: who asks for much at once, or does something to
+ * hundreds, asks faster than anybody may.
+ */
+export async function inTurn<T>(ask: () => Promise<T>, mostTries: number): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      const after_s =
+        error instanceof AskError && error.status === TOO_MANY ? error.retry_after_s : null;
+      if (after_s === null || after_s > LONGEST_WAIT_S || tries === mostTries) {
+        throw error;
+      }
+      await new Promise(done => setTimeout(done, MS_PER_S * after_s));
+    }
   }
-  const { retry_after_s } = error;
-  return retry_after_s !== null && retry_after_s <= LONGEST_WAIT_S ? retry_after_s : null;
 }
 
 /** With what is asked for several times named as often. */

@@ -2,6 +2,7 @@
 import { Component, type ReactNode } from 'react';
 
 import { useConsole } from '../model/console';
+import { LoadAnew } from './LoadAnew';
 
 /** What is drawn with another `key` begins anew. */
 export class Caught extends Component<{ children: ReactNode }, { failed: boolean }> {
@@ -23,14 +24,7 @@ function NotShown(): React.JSX.Element {
       {trans.__(
         'This view could not be shown: the service may be starting, or it is another than when this page was opened.'
       )}{' '}
-      <button
-        type="button"
-        onClick={() => {
-          window.location.reload();
-        }}
-      >
-        {trans.__('Load the page anew')}
-      </button>
+      <LoadAnew />
     </p>
   );
 }

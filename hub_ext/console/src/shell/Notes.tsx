@@ -1,6 +1,7 @@
 /** What all views have above them: what is missing, switched off, or recommended. */
 import { useConsole } from '../model/console';
 import { useStore } from '../model/store';
+import { LoadAnew } from './LoadAnew';
 
 export function Notes(): React.JSX.Element {
   const { trans, session, lost, lending } = useConsole();
@@ -10,16 +11,7 @@ export function Notes(): React.JSX.Element {
     <div className="notes">
       {why !== null && (
         <p className="note note-warn" role="status" data-sublet="lost">
-          {trans.__('What is shown may be out of date: %1', why)}{' '}
-          <button
-            type="button"
-            onClick={() => {
-              // Who is logged in no more comes back through the hub's login.
-              window.location.reload();
-            }}
-          >
-            {trans.__('Load the page anew')}
-          </button>
+          {trans.__('What is shown may be out of date: %1', why)} <LoadAnew />
         </p>
       )}
       {switched?.lending === false && (

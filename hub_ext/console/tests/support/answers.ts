@@ -1,5 +1,5 @@
 /** Bodies as the service sends them, with what a test does not care for filled in. */
-import type { Card, Slice } from '../../src/api/types';
+import type { Card, QuotaInForce, Slice } from '../../src/api/types';
 
 const GIB = 1024;
 const AT = '2026-12-02T09:00:00Z';
@@ -188,4 +188,18 @@ export const A_PREVIEW = {
   warnings: [],
   placed: [],
   left_out: 0
+};
+
+/** What an admin of the group *vision* is told of their part. */
+export const A_PART: QuotaInForce = {
+  document: {},
+  text: 'groups:\n  vision:\n    groups:\n      robots: {}\n',
+  path: null,
+  kept_in: 'database',
+  revision: null,
+  part: 'a'.repeat(32),
+  loaded_at: null,
+  errors: [],
+  warnings: [],
+  groups: ['vision']
 };

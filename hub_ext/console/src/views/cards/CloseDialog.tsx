@@ -2,8 +2,9 @@
 import { useState } from 'react';
 
 import type { Card } from '../../api/types';
-import { Dialog, Field } from '../../controls/Dialog';
+import { Dialog } from '../../controls/Dialog';
 import { ReasonField } from '../../controls/ReasonField';
+import { TimeField } from '../../controls/TimeField';
 import { useConsole } from '../../model/console';
 import { close, nameOf, type Outcome } from './deeds';
 
@@ -53,37 +54,19 @@ export function CloseDialog(props: {
         onChange={setReason}
       />
       {drain && (
-        <Field
+        <TimeField
           label={trans.__('From')}
           hint={trans.__('In %1. Left out: at once. Whoever is there is told now.', zone)}
-        >
-          {id => (
-            <input
-              id={id}
-              type="datetime-local"
-              value={from}
-              onChange={event => {
-                setFrom(event.target.value);
-              }}
-            />
-          )}
-        </Field>
+          value={from}
+          onChange={setFrom}
+        />
       )}
-      <Field
+      <TimeField
         label={trans.__('Until')}
         hint={trans.__('In %1. Left out: until somebody opens it.', zone)}
-      >
-        {id => (
-          <input
-            id={id}
-            type="datetime-local"
-            value={until}
-            onChange={event => {
-              setUntil(event.target.value);
-            }}
-          />
-        )}
-      </Field>
+        value={until}
+        onChange={setUntil}
+      />
     </Dialog>
   );
 }

@@ -1,5 +1,5 @@
 /** What an admin can do to cards and slices, several at once; what came of each is told. */
-import { AskError, messageOf, type Client } from '../../api/client';
+import { inTurn, messageOf, type Client } from '../../api/client';
 import type { Card, Slice } from '../../api/types';
 
 export interface Outcome {
@@ -94,27 +94,7 @@ export function tell(
   );
 }
 
-const TOO_MANY = 429;
-const SHORT_S = 10;
 const MOST_TRIES = 5;
-const MS_PER_S = 1000;
-
-/** Do it when the service lets one: whoever chose hundreds asks faster than anybody may. */
-async function inTurn(deed: () => Promise<unknown>): Promise<void> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      await deed();
-      return;
-    } catch (error) {
-      const after_s = error instanceof AskError ? error.retry_after_s : null;
-      const tooMany = error instanceof AskError && error.status === TOO_MANY;
-      if (!tooMany || after_s === null || after_s > SHORT_S || tries === MOST_TRIES) {
-        throw error;
-      }
-      await new Promise(done => setTimeout(done, MS_PER_S * after_s));
-    }
-  }
-}
 
 /** One after the other: a refusal of one keeps nothing from the others. */
 async function each<T>(
@@ -125,7 +105,7 @@ async function each<T>(
   const failed: { what: string; why: string }[] = [];
   for (const one of list) {
     try {
-      await inTurn(() => deed(one));
+      await inTurn(() => deed(one), MOST_TRIES);
     } catch (error) {
       failed.push({ what: name(one), why: messageOf(error) });
     }

@@ -2,6 +2,7 @@
 import { useState, type ReactNode } from 'react';
 
 import { Dialog, Field } from '../../controls/Dialog';
+import { TimeField } from '../../controls/TimeField';
 import { useConsole } from '../../model/console';
 import type { Notice } from '../cards/deeds';
 
@@ -53,18 +54,12 @@ export function NoticeDialog(props: {
           />
         )}
       </Field>
-      <Field label={trans.__('Until')} hint={trans.__('In %1. Left out: for a day.', zone)}>
-        {id => (
-          <input
-            id={id}
-            type="datetime-local"
-            value={until}
-            onChange={event => {
-              setUntil(event.target.value);
-            }}
-          />
-        )}
-      </Field>
+      <TimeField
+        label={trans.__('Until')}
+        hint={trans.__('In %1. Left out: for a day.', zone)}
+        value={until}
+        onChange={setUntil}
+      />
       {props.problem != null && (
         <p className="bad" role="alert">
           {props.problem}
