@@ -138,7 +138,10 @@ const FLEET = [
   aCard({
     node: 'b',
     used_gib: 30,
-    slices: [aSlice({ owner: 'bea', lent_to: ['a job of Cleo'] })]
+    slices: [
+      aSlice({ owner: 'bea', lent_to: ['a job of Cleo'], kept: ['cannot', 'cannot be kept'] }),
+      aSlice({ owner: 'dan', kept: ['kept', 'kept'] })
+    ]
   }),
   aCard({ node: 'c', pool: 'batch', type: 'L4' })
 ];
@@ -152,6 +155,7 @@ test.each([
   ['show=computing', ['a']],
   ['show=not-computing', ['b']],
   ['show=lent', ['b']],
+  ['show=share-lacking', ['b']],
   ['show=free', ['c']],
   ['pool=batch', ['c']],
   ['type=L4', ['c']],

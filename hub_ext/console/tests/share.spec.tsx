@@ -33,7 +33,12 @@ const OWN = {
 
 const SHARE = {
   owner: 'ada',
-  slices: [aSlice({ owner: 'ada', on_card_gib: 4, lent_to: ['a job of bea'] })],
+  slices: [
+    {
+      ...aSlice({ on_card_gib: 4, lent_to: ['a job of bea'], kept: ['kept', 'kept by MPS'] }),
+      cap_kept: { by: ['watch'], words: 'the watch', meaning: '' }
+    }
+  ],
   jobs_waiting: 0,
   jobs_running: 0,
   jobs_stopped: 0,
@@ -92,6 +97,8 @@ test('a share is shown with what it is made of, and which line says so', async (
     page.querySelector(`[data-sublet="${name}"]`)?.textContent ?? '';
   expect(part('my-slice')).toContain('4 of 10 GiB');
   expect(part('my-slice')).toContain('Lent to a job of bea');
+  expect(part('my-slice')).toContain('Compute share of 25 %: kept by MPS');
+  expect(part('my-slice')).toContain('Memory cap kept by the watch');
   expect(part('account')).toContain('40 GiB of at most 60 GiB');
   expect(part('account')).toContain('Cards of all types0.5 of at most 2 cards');
   expect(part('account')).toContain('0.5 of at most 2 cards, 0.25 guaranteed, 0.25 borrowed');

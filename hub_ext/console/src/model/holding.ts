@@ -33,6 +33,11 @@ export function holdingOf(slice: Slice): Holding {
   };
 }
 
+/** Whether the slice's share of the card's compute cannot be kept now. */
+export function lacksShare(slice: Slice): boolean {
+  return slice.compute_kept?.holds === 'cannot';
+}
+
 /** By what the card measures; where that tells nothing of each, by whether somebody is at work. */
 function isBusy(slice: Slice): boolean {
   const used = slice.report?.utilisation_percent;

@@ -18,6 +18,8 @@ export interface SliceFacts {
   lent_to?: string[];
   rank?: string;
   group?: string | null;
+  /** How it stands with its share of the compute: which of the five, and the words. */
+  kept?: [holds: string, words: string] | null;
 }
 
 export function aSlice(facts: SliceFacts = {}): Slice {
@@ -53,7 +55,7 @@ export function aSlice(facts: SliceFacts = {}): Slice {
     } as Slice['report'],
     standing: null,
     warnings: [],
-    compute_kept: null,
+    compute_kept: keptOf(facts.kept ?? null),
     cap_kept: null,
     seen_at: AT,
     silent: false,
@@ -73,6 +75,13 @@ export function aSlice(facts: SliceFacts = {}): Slice {
     idle_end: null,
     idle_spared: null
   };
+}
+
+function keptOf(kept: SliceFacts['kept']): Slice['compute_kept'] {
+  const [holds, words] = kept ?? [];
+  return holds === undefined || words === undefined
+    ? null
+    : { code: holds, holds, words, meaning: `It is ${words}.` };
 }
 
 export interface CardFacts {

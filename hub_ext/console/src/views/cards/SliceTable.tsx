@@ -3,6 +3,7 @@ import { gib, heldGib, percent } from '@sublet-lab/format/quantities';
 
 import type { Card, Slice } from '../../api/types';
 import { Moment } from '../../controls/Moment';
+import { ShareKept } from '../../controls/ShareKept';
 import { Tag } from '../../controls/Tag';
 import { useConsole } from '../../model/console';
 import { holdingOf } from '../../model/holding';
@@ -98,6 +99,7 @@ function SliceLine(props: { slice: Slice; selection: Selection | null }): React.
             {each.clause}
           </span>
         ))}
+        <ShareKept slice={slice} />
       </td>
       <td>
         {slice.rank !== null && (

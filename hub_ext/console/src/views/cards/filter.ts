@@ -1,7 +1,7 @@
 /** Which cards are shown, and in which order; all of it stands in the address. */
 import type { Card } from '../../api/types';
 import { byPlace } from '../../model/cards';
-import { holdingOf } from '../../model/holding';
+import { holdingOf, lacksShare } from '../../model/holding';
 import { oneOf, queryFrom } from '../../model/query';
 import { HEALTHS, healthOf, type Health } from './health';
 
@@ -13,6 +13,7 @@ export const SHOWS = [
   'borrowed',
   'paused',
   'suspended',
+  'share-lacking',
   'free'
 ] as const;
 export type Show = (typeof SHOWS)[number];
@@ -110,6 +111,8 @@ function shows(card: Card, show: Show): boolean {
     case 'paused':
     case 'suspended':
       return holdings.some(each => each.where === show);
+    case 'share-lacking':
+      return card.slices.some(lacksShare);
     case 'free':
       return holdings.length === 0;
   }

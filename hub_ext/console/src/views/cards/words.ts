@@ -44,6 +44,7 @@ export function showWord(show: Show, trans: TranslationBundle): string {
     borrowed: trans.__('borrowed slices'),
     paused: trans.__('paused slices'),
     suspended: trans.__('suspended slices'),
+    'share-lacking': trans.__('a compute share cannot be kept'),
     free: trans.__('held by nobody')
   }[show];
 }

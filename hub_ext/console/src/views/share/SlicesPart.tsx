@@ -4,6 +4,7 @@ import { gib, heldOfCap, percent } from '@sublet-lab/format/quantities';
 import type { Share, Slice } from '../../api/types';
 import { Meter } from '../../controls/Meter';
 import { Moment } from '../../controls/Moment';
+import { ShareKept } from '../../controls/ShareKept';
 import { Tag } from '../../controls/Tag';
 import { useConsole } from '../../model/console';
 
@@ -82,6 +83,12 @@ function OneSlice({ slice }: { slice: Slice }): React.JSX.Element {
         whole={lease.memory_mib}
         warn={slice.warnings.length > 0}
       />
+      <ShareKept slice={slice} />
+      {slice.cap_kept !== null && (
+        <p className="quiet" title={slice.cap_kept.meaning} data-sublet="cap-kept-by">
+          {trans.__('Memory cap kept by %1', slice.cap_kept.words)}
+        </p>
+      )}
       {slice.lent_to.length > 0 && (
         <p>
           {trans.__('Lent to %1', slice.lent_to.join(', '))}
