@@ -96,7 +96,7 @@ def test_an_admin_sees_who_holds_a_card_and_drains_and_opens_it(admin, held):
     expect(mark(table, "slice", owner="ada")).to_contain_text("40 GiB")
     expect(mark(table, "slice", owner="eva")).to_contain_text("10 GiB")
     evas_share = mark(mark(table, "slice", owner="eva"), "compute-kept")
-    expect(evas_share).to_have_text("Compute share of 25 %: not needed now")
+    expect(evas_share).to_have_text("Compute share: not needed now")
     widths = {
         owner: mark(one, "segment", owner=owner).bounding_box()["width"] for owner in ("ada", "eva")
     }
@@ -181,7 +181,7 @@ def test_an_admin_evicts_with_a_notice_that_its_owner_reads(admin, visit, held):
     expect(ahead).to_contain_text("By admin: the room is needed at noon.")
     expect(mark(eva.page, "announcement")).to_have_count(0)
     expect(mark(eva.page, "my-slice")).to_have_count(1)
-    expect(mark(eva.page, "compute-kept")).to_have_text("Compute share of 25 %: not needed now")
+    expect(mark(eva.page, "compute-kept")).to_have_text("Compute share: not needed now")
     expect(mark(eva.page, "cap-kept-by")).to_contain_text("Memory cap kept by")
     expect(mark(eva.page, "quota")).to_contain_text("60 GiB")
     mark(eva.page, "quota").locator("summary").first.click()

@@ -97,7 +97,7 @@ test('a share is shown with what it is made of, and which line says so', async (
     page.querySelector(`[data-sublet="${name}"]`)?.textContent ?? '';
   expect(part('my-slice')).toContain('4 of 10 GiB');
   expect(part('my-slice')).toContain('Lent to a job of bea');
-  expect(part('my-slice')).toContain('Compute share of 25 %: kept by MPS');
+  expect(part('my-slice')).toContain('Compute share: kept by MPS');
   expect(part('my-slice')).toContain('Memory cap kept by the watch');
   expect(part('account')).toContain('40 GiB of at most 60 GiB');
   expect(part('account')).toContain('Cards of all types0.5 of at most 2 cards');

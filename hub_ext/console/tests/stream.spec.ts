@@ -128,11 +128,12 @@ test('a connection that the network has lost is told as that, and asked for anew
   const { client, streams } = streaming();
   const { changes, told } = following(client);
   changes.start();
-  await vi.advanceTimersByTimeAsync(80_000);
-  await streams[0]?.send('event: changed\ndata: {"topics":[]}\n\n');
-  await vi.advanceTimersByTimeAsync(80_000);
+  await vi.advanceTimersByTimeAsync(20_000);
+  await streams[0]?.send(':\n\n');
+  await vi.advanceTimersByTimeAsync(25_000);
+  expect(told).toEqual(['opened']);
   expect(streams).toHaveLength(1);
-  await vi.advanceTimersByTimeAsync(10_000);
+  await vi.advanceTimersByTimeAsync(5_000);
   expect(told.at(-1)).toMatchObject(['lost', { name: 'AbortError' }]);
   await vi.advanceTimersByTimeAsync(1000);
   expect(streams).toHaveLength(2);

@@ -47,6 +47,12 @@ class EventStreamHandler(RouteHandler):
         async with asyncio.timeout(_READ_WITHIN_S):
             await self.flush()
 
+    async def say_nothing(self) -> None:
+        """Send a comment, which tells a page that the service is there. Errors as ``event``."""
+        self.write(":\n\n")
+        async with asyncio.timeout(_READ_WITHIN_S):
+            await self.flush()
+
     async def is_still(self, caller: Caller) -> bool:
         """Whether the caller is who they were, as far as the hub tells."""
         token = self.hub_auth.get_token(self) or ""

@@ -170,7 +170,8 @@ async def test_a_user_is_told_that_their_share_changed_and_nothing_of_cards(
         before = len(heard.topics)
         await world.slice_for("ada", size="small")
         await until(lambda: "share" in heard.topics[before:])
-        assert {each.split("\n")[0] for each in heard.text.split("\n\n")[:-1]} == {"event: changed"}
+        kinds = {each.split("\n")[0] for each in heard.text.split("\n\n")[:-1]}
+        assert kinds - {":"} == {"event: changed"}
         assert {"evictions", "notices", "quota"}.isdisjoint(heard.topics)
         # Topics alone: not even an own slice's id.
         assert {*chain.from_iterable(heard.events("changed"))} == {"topics"}
@@ -195,6 +196,16 @@ async def test_a_user_is_told_nothing_when_others_things_change(
         await world.call("PUT", "lending", world.admin(), {"lending": False})
         await until(lambda: eves.topics.count("lending") == 2)
         assert eves.events("changed")[1:] == [{"topics": ["share", "lending"]}]
+
+
+async def test_where_nothing_changes_a_page_still_hears_that_the_service_is_there(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "_ANYWAY_EVERY_S", 3600)
+    monkeypatch.setattr(changes, "_ALIVE_EVERY_S", 0)
+    async with listening(world, world.user("ada")) as heard:
+        await until(lambda: heard.text.endswith("\n\n:\n\n:\n\n"))
+        assert len(heard.events("changed")) == 1
 
 
 async def test_who_asked_who_waits_is_told_when_that_changes(world: HubWorld) -> None:

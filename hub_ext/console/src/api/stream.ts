@@ -19,8 +19,11 @@ export interface Listener {
 
 const FIRST_REST_MS = 1000;
 const LONGEST_REST_MS = 30_000;
-/** The service tells something twice a minute: after so long the network has lost the connection. */
-const LONGEST_SILENCE_MS = 90_000;
+/**
+ * The service sends something every 5 seconds, unless the hub keeps it waiting: after so long it is
+ * gone, or the network has lost the connection.
+ */
+const LONGEST_SILENCE_MS = 30_000;
 
 export class Changes {
   private controller: AbortController | null = null;

@@ -1,6 +1,4 @@
 /** How it stands with a slice's share of the card's compute, in the service's words. */
-import { percent } from '@sublet-lab/format/quantities';
-
 import type { Slice } from '../api/types';
 import { useConsole } from '../model/console';
 import { lacksShare } from '../model/holding';
@@ -12,7 +10,6 @@ export function ShareKept({ slice }: { slice: Slice }): React.JSX.Element | null
   if (kept === null) {
     return null;
   }
-  const words = trans.__('Compute share of %1: %2', percent(slice.lease.compute_milli), kept.words);
   return (
     <p
       className={lacksShare(slice) ? 'why' : 'quiet'}
@@ -20,7 +17,7 @@ export function ShareKept({ slice }: { slice: Slice }): React.JSX.Element | null
       data-sublet="compute-kept"
       data-sublet-holds={kept.holds}
     >
-      {words}
+      {trans.__('Compute share: %1', kept.words)}
     </p>
   );
 }

@@ -28,6 +28,8 @@ _EVERY_S: Final = 1.0
 _PART_EVERY_S: Final = 0.2
 _ANYWAY_EVERY_S: Final = 30.0
 """Times, budgets and places in line change without anything that is looked at here."""
+_ALIVE_EVERY_S: Final = 5.0
+"""Proxies hold a stream open whose service was killed: a page takes silence for that."""
 _MOST_OF_ONE: Final = 4
 _PART_OF_ONE: Final = 16
 """Half of the connections that one caller may have: the others are for their questions."""
@@ -122,7 +124,7 @@ class ChangesHandler(EventStreamHandler):
     async def _tell(self, caller: Caller, *, with_cards: bool) -> None:
         state: State = {}
         version = _NOTHING_TOLD
-        told_s = time.monotonic()
+        told_s = heard_s = time.monotonic()
         while not self.is_left.is_set() and await self.is_still(caller):
             now_s = time.monotonic()
             if with_cards and caller.sees_all:
@@ -133,8 +135,11 @@ class ChangesHandler(EventStreamHandler):
             if now_s - told_s >= _ANYWAY_EVERY_S:
                 topics = [topic for topic in Topic if topic in after]
             if topics:
-                told_s = now_s
+                told_s = heard_s = now_s
                 await self.event("changed", TopicsChanged(topics=tuple(topics)).model_dump_json())
+            elif now_s - heard_s >= _ALIVE_EVERY_S:
+                heard_s = now_s
+                await self.say_nothing()
             state = after
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY_S):
