@@ -43,13 +43,14 @@ class EventStreamHandler(RouteHandler):
 
     async def event(self, name: str, data: str) -> None:
         """Send an event. ``StreamClosedError``, ``TimeoutError``: nobody takes it."""
-        self.write(f"event: {name}\ndata: {data}\n\n")
-        async with asyncio.timeout(_READ_WITHIN_S):
-            await self.flush()
+        await self._hand_on(f"event: {name}\ndata: {data}\n\n")
 
     async def say_nothing(self) -> None:
         """Send a comment, which tells a page that the service is there. Errors as ``event``."""
-        self.write(":\n\n")
+        await self._hand_on(":\n\n")
+
+    async def _hand_on(self, text: str) -> None:
+        self.write(text)
         async with asyncio.timeout(_READ_WITHIN_S):
             await self.flush()
 

@@ -24,6 +24,7 @@ def serve_both(world):
 
 
 def compute_both(world, line="gpu.compute(100000)"):
+    """Their kernels, each of which computes so."""
     kernels = [world.kernel(name) for name in UNEQUAL]
     for kernel in kernels:
         kernel.enter()

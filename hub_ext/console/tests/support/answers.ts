@@ -19,7 +19,7 @@ export interface SliceFacts {
   rank?: string;
   group?: string | null;
   /** How it stands with its share of the compute: which of the five, and the words. */
-  kept?: [holds: string, words: string] | null;
+  kept?: [holds: string, words: string];
 }
 
 export function aSlice(facts: SliceFacts = {}): Slice {
@@ -55,7 +55,7 @@ export function aSlice(facts: SliceFacts = {}): Slice {
     } as Slice['report'],
     standing: null,
     warnings: [],
-    compute_kept: keptOf(facts.kept ?? null),
+    compute_kept: facts.kept === undefined ? null : keptOf(...facts.kept),
     cap_kept: null,
     seen_at: AT,
     silent: false,
@@ -77,11 +77,8 @@ export function aSlice(facts: SliceFacts = {}): Slice {
   };
 }
 
-function keptOf(kept: SliceFacts['kept']): Slice['compute_kept'] {
-  const [holds, words] = kept ?? [];
-  return holds === undefined || words === undefined
-    ? null
-    : { code: holds, holds, words, meaning: `It is ${words}.` };
+function keptOf(holds: string, words: string): Slice['compute_kept'] {
+  return { code: holds, holds, words, meaning: `It is ${words}.` };
 }
 
 export interface CardFacts {
